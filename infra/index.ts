@@ -65,14 +65,14 @@ const platform = new Platform("platform", { ...config, kubernetesApi }, provider
 const { namespace } = platform;
 const priorities = new PriorityClasses("priorities", config.priorityClasses, providers);
 const scannedImages = new ScannedImages();
-/** Settings for all components in the platform's namespace. */
+/** Settings for the components in the platform's namespace. Components with a volume get `storesContext`. */
 const context: PlatformContext = {
   namespace,
   generations,
   pods: podDefaults(config, scannedImages),
   rolloutSeconds: secondsOf(config.rolloutTimeout) ?? 300,
 };
-/** Like `context`, but pods get the placement that the config sets for the stores. For components that have a volume. */
+/** Like `context`, but the pods run on the nodes that `placement.stores` selects. Components with a volume get this context. */
 const storesContext: PlatformContext = { ...context, pods: podDefaults(config, scannedImages, "stores") };
 /** Options for a component in the platform's namespace. @param dependencies more resources that must exist first */
 const inPlatform = (...dependencies: pulumi.Resource[]) => ({

@@ -19,7 +19,7 @@ const thrownAway = [
   "PersistentVolumeClaim redis-data",
 ];
 
-/** The objects that may break a rule. A test finds exceptions that are no longer necessary. */
+/** The objects that may break a rule. A test fails if an exception is no longer necessary for the stacks dev and prod. */
 export const exceptions: Exception[] = [
   {
     rule: "probes",
@@ -46,7 +46,7 @@ export const exceptions: Exception[] = [
   })),
 ];
 
-/** Returns the exception that allows the object to break the rule in the stack; undefined if there is none. */
+/** Returns the exception that allows the object to break the rule in the stack; undefined if no exception allows this. */
 export const exceptionFor = (
   rule: string,
   { kind, resource }: KubernetesObject,

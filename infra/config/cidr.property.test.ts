@@ -1,4 +1,4 @@
-/** What the egress rules of a tenant let through, for any rule and any address. ipaddr.js classifies the addresses. */
+/** Tests which addresses a tenant's egress rules open, for random rules and addresses. ipaddr.js classifies the addresses. */
 import fc from "@berth/testing/fast-check.ts";
 import ipaddr from "ipaddr.js";
 import { expect, test } from "vitest";

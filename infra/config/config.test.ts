@@ -600,7 +600,7 @@ test("a fault of a value that is not JSON shows none of its text, which may be s
 
 test("a session is kept as long as its log, its deliveries and its idempotency key", () => {
   expect(faultsOf({ limits: { sessionRetention: "7d" } })).toEqual([
-    'limits.sessionRetention: "7d" is below limits.deliveryRetention, 30d; a session\'s end of retention deletes that too',
+    'limits.sessionRetention: "7d" is below limits.deliveryRetention, 30d, but Berth deletes these data together with the session; raise sessionRetention',
   ]);
   expect(faultsOf({ limits: { sessionRetention: "7d", deliveryRetention: "7d" } })).toBeUndefined();
 });

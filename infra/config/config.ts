@@ -1,6 +1,6 @@
 /**
  * The stack's config: the schema, its defaults, and the error messages for an invalid config. The other files of this folder
- * define its parts.
+ * define the parts of the schema.
  */
 import { z } from "zod";
 import { clusterId, context, identified, kubeconfig } from "./cluster.ts";
@@ -76,12 +76,12 @@ const keys = z.strictObject({
   images: images
     .prefault({})
     .describe(
-      "Berth's own images. By default Berth builds them from the checkout and pushes them to `registry`. If all three are named by digest, an `up` needs neither Docker nor `registry`.",
+      "Berth's own images. By default Berth builds them from the checkout and pushes them to `registry`. If `api`, `agent` and `berthd` are all named by digest, an `up` needs neither Docker nor `registry`.",
     ),
   imagePullSecrets: imagePullSecrets
     .default([])
     .describe(
-      "Names of your own pull secrets (kubernetes.io/dockerconfigjson), instead of `registryLogins`. They must exist in the platform's namespace and in the namespace of every tenant.",
+      "Names of pull secrets (kubernetes.io/dockerconfigjson) that you make yourself. Pods use them in addition to the pull secret that Berth makes from `registryLogins`. They must exist in the platform's namespace and in the namespace of every tenant.",
     ),
   prepullAgentImage: z
     .boolean()
@@ -92,7 +92,7 @@ const keys = z.strictObject({
   namespace: name
     .default("berth")
     .describe(
-      "The namespace of the platform. It is also the first part of the names of Berth's cluster-wide objects. Two stacks in one cluster need different namespaces; see docs/your-cluster.md#two-stacks-in-one-cluster. To change the name of a stack that exists would delete its data, so Pulumi refuses that (`protectData`).",
+      "The namespace of the platform. It is also the first part of the names of Berth's cluster-wide objects. Two stacks in one cluster need different namespaces; see docs/your-cluster.md#two-stacks-in-one-cluster. To change this key in a stack that exists would delete the stack's data, so Pulumi refuses the change, unless `protectData` is false.",
     ),
   tenantPrefix: tenantPrefix
     .default("tenant-")
@@ -109,7 +109,7 @@ const keys = z.strictObject({
     .boolean()
     .default(false)
     .describe(
-      "Take over objects of the same name that already exist in the cluster, unless they are another stack's. With true, the next run repairs an interrupted first run.",
+      "Take over objects of the same name that already exist in the cluster, unless they are another stack's. With true, the next `up` completes a first `up` that was interrupted.",
     ),
   platform: z
     .enum(["linux/amd64", "linux/arm64"], { error: "is neither linux/amd64 nor linux/arm64" })
@@ -126,7 +126,7 @@ const keys = z.strictObject({
   requestScale: requestScale
     .default(1)
     .describe(
-      "A factor for the CPU and memory requests of all pods of the platform, for example 0.1, so that the platform fits a small cluster. The factor changes neither the limits nor the load at which the autoscalers act.",
+      "A factor for the requests (CPU, memory and disk) of all pods except sessions' pods, for example 0.1, so that the platform fits a small cluster. The factor changes neither the limits nor the load at which the autoscalers act.",
     ),
   rolloutTimeout,
   placement: placement
@@ -141,7 +141,7 @@ const keys = z.strictObject({
     .nullable()
     .default(null)
     .describe(
-      "The StorageClass of all volumes without a `storageClass` of their own: of the stores, the dumps, Prometheus and the tenants' workspaces. Null: the cluster's default StorageClass.",
+      "The StorageClass of each volume whose own key `storageClass` is null: the volumes of the stores, the dumps, Prometheus and the tenants' workspaces. Null: the cluster's default StorageClass.",
     ),
   autoscaler: autoscaler
     .default("hpa")
@@ -156,7 +156,11 @@ const keys = z.strictObject({
       "Which pods carry the traffic of desktops, commands, files and streams. `inside`: the API's pods. A group of the keys below, or `{}`: separate gateway pods, so that a rollout or restart of the API cuts no connection.",
     ),
   worker: worker.prefault({}).describe("The worker, which makes and removes the sessions' pods."),
-  limits: limits.prefault({}).describe("Limits on what the API and the worker accept."),
+  limits: limits
+    .prefault({})
+    .describe(
+      "Limits of the API and the worker: requests, queued sessions, starts of sessions, and how long data is kept.",
+    ),
   oidc: oidc
     .default(null)
     .describe(
@@ -170,7 +174,9 @@ const keys = z.strictObject({
     .describe(
       "The addresses and pods to which the API, the gateway and the worker may connect in addition to stores, sessions and Kubernetes: the OIDC issuer, the trace collector, the receivers of webhooks.",
     ),
-  network: network.prefault({}).describe("What the network policies have to know of the cluster; see docs/network.md."),
+  network: network
+    .prefault({})
+    .describe("What the network policies have to know about the cluster; see docs/network.md."),
   trustedProxies: trustedProxies.default([]),
   webhooksToPrivateAddresses: webhooksToPrivateAddresses.default(false),
   trustedCertificates: trustedCertificates.default(""),
@@ -223,7 +229,7 @@ export type ConfigResult = { config: Config; faults?: never } | { config?: never
 
 /**
  * Checks a config against the schema.
- * @param values each key without its namespace, with the text that Pulumi stores; the text is JSON unless the value is a string
+ * @param values each key without `berth:`, with the text that Pulumi stores; the text is JSON unless the value is a string
  */
 export function parseConfig(values: Record<string, string>): ConfigResult {
   const raw = Object.fromEntries(Object.entries(values).map(([key, text]) => [key, fromText(key, text)]));

@@ -11,7 +11,7 @@ interface Users {
   autoscaler: Autoscaler;
 }
 
-/** The most connections that a pod may open, even if there are more. More than ten do not make a pod faster. */
+/** The most connections that a pod may open, even if Postgres accepts more. More than ten do not make a pod faster. */
 const most = 10;
 /** The connections that a pod needs at least. With fewer, requests and jobs wait for connections. */
 const least = 4;

@@ -7,7 +7,7 @@ import { configSchema } from "./config.ts";
 
 type Node = z.core.JSONSchema.JSONSchema;
 
-/** The ten keys that a new stack needs first, in the order of their need. They are also in their sections. */
+/** The ten keys that a new stack needs first, in this order. Each of these keys is also in its section. */
 const first = [
   "context",
   "clusterId",
@@ -21,7 +21,7 @@ const first = [
   "tenants[].images",
 ];
 
-/** The sections of the page in the order of their need, with the keys of each. A key that begins a group stands for the group. */
+/** The page's sections in order, each with its top-level keys. The keys below a top-level key are in the same section. */
 const sections: Record<string, string> = {
   "The cluster":
     "context kubeconfig clusterId storageClass network kubernetesApi platform placement priorityClasses requestScale namespace tenantPrefix adoptExisting rolloutTimeout",
@@ -65,8 +65,9 @@ export function configDocs(): string {
 
 const heading = `# Which keys can I set in a stack's config?
 
-All keys of the tables below. In \`Pulumi.<stack>.yaml\`, each key has the prefix \`berth:\`. With an invalid config,
-\`pulumi up\` fails before it changes anything, and prints one line for each fault with the path, the value and the rule.
+You can set all keys of the tables below. In \`Pulumi.<stack>.yaml\`, each key has the prefix \`berth:\`. With an
+invalid config, \`pulumi up\` fails before it changes anything, and prints one line for each fault: the key's path, the key's
+value (unless the value may be secret) and the rule that the value breaks.
 Set secret values with \`pulumi config set --secret --path\`. In the column \`default\`, \`none\` means that the key has no
 value unless you set it. \`npm run config:docs\` makes this page from the schema in infra/config/config.ts.
 

@@ -1,4 +1,4 @@
-/** The rules of the keys `egress`: what the platform's pods and sessions may reach beside the stack's own pods. */
+/** The rules of the keys `egress`: what the platform's pods and sessions may reach in addition to the stack's own pods. */
 import { z } from "zod";
 import { contains, internalRangeOf, isCidr, metadataRangeOf, privateRanges } from "./cidr.ts";
 import { type network, nodeRanges, oneOf, pods } from "./network.ts";
@@ -9,7 +9,9 @@ const ports = z
   .array(port)
   .min(1, { error: "is empty; name at least one port" })
   .default([443])
-  .describe("TCP ports. For pods: the ports on which they listen, which the ports of their Service may differ from.");
+  .describe(
+    "TCP ports. For pods: the ports on which the pods listen. The ports of the pods' Service may be different.",
+  );
 
 /** Refuses a range that no rule can open. Only a tenant's rule has the key `private`. */
 function openable({ value, issues }: z.core.ParsePayload<{ cidr: string | null; private?: boolean }>): void {
@@ -62,7 +64,7 @@ export const tenantEgress = z.array(
         .boolean()
         .default(false)
         .describe(
-          `Whether \`cidr\` is a range in a private network (${privateRanges.join(", ")}), for example of a mirror or a proxy. Metadata services, nodes (\`network.nodes\`) and the Kubernetes API in the range stay closed. All other addresses in the range are open, also pods, unless policies of their own protect them.`,
+          `Whether \`cidr\` is a range in a private network (${privateRanges.join(", ")}), for example of a mirror or a proxy. Metadata services, nodes (\`network.nodes\`) and the Kubernetes API in the range stay closed. All other addresses in the range are open, also pods, unless a network policy of these pods refuses the connection.`,
         ),
       pods: pods
         .nullable()
@@ -85,8 +87,8 @@ interface Closed extends Pick<Parameters<typeof nodeRanges>[0], "prometheus"> {
 
 /**
  * Refuses address ranges if the nodes' addresses, which must stay closed in every range, are unknown, and ranges that lie in the
- * addresses of the nodes or of the Kubernetes API. If the config does not have the API's addresses, platform/conflicts.ts looks
- * at those that the cluster has.
+ * addresses of the nodes or of the Kubernetes API. If the config does not have the API's addresses, platform/conflicts.ts and
+ * tenants/network-policies.ts check the tenants' rules against the addresses that the cluster has.
  */
 export function nodesStayClosed({ value, issues }: z.core.ParsePayload<Closed>): void {
   const nodes = nodeRanges(value);

@@ -44,7 +44,7 @@ export const buildSecrets = z.strictObject({
     .nullable()
     .default(null)
     .describe(
-      "The content of an .npmrc file with the login to a private registry of npm packages. Set it with `pulumi config set --secret --path`. Null: none.",
+      "The content of an .npmrc file with the login to a private registry of npm packages. Set it with `pulumi config set --secret --path`. Null: the build gets no .npmrc.",
     ),
 });
 
@@ -77,7 +77,7 @@ const ownImage = <Keys extends z.ZodRawShape>(image: OwnImage, what: string, key
           buildArgs: buildArgs(image)
             .default({})
             .describe(
-              `Build arguments, in addition to those that Berth sets: ${buildArguments[image].join(", ")}, or a proxy's address such as HTTPS_PROXY. They are stored in the image's history, so they must not contain secrets.`,
+              `Build arguments, in addition to those that Berth sets: ${buildArguments[image].join(", ")}, or a proxy's address such as HTTPS_PROXY. Build arguments are stored in the image's history, so they must not contain secrets.`,
             ),
           ...keys,
         }),
@@ -95,7 +95,7 @@ export const images = z.strictObject({
     buildSecrets: buildSecrets
       .prefault({})
       .describe(
-        "Secrets for the build. They are neither in the image, nor in Pulumi's state, nor in its output. The build then needs the command `docker`; see docs/images.md#secrets-of-a-build.",
+        "Secrets for the build. They are neither in the image, nor in Pulumi's state, nor in its output. A build with secrets needs the command `docker`; see docs/images.md#secrets-of-a-build.",
       ),
   }),
   agent: ownImage(
@@ -112,7 +112,7 @@ export const images = z.strictObject({
     .enum(["copy", "image"], { error: "is neither copy nor image" })
     .default("copy")
     .describe(
-      "How a pod gets berthd if its image does not contain berthd. `copy`: an init container copies berthd. `image`: an image volume, which Kubernetes' feature gate ImageVolume and the container runtime of every node must support; see docs/session-images.md.",
+      "How a session's pod gets berthd if this stack does not build the pod's image. `copy`: an init container copies berthd. `image`: an image volume, which Kubernetes' feature gate ImageVolume and the container runtime of every node must support; see docs/session-images.md.",
     ),
 });
 

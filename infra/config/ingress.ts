@@ -84,7 +84,7 @@ const gateway = z.strictObject({
     .nullable()
     .default("0s")
     .describe(
-      "With gateway-api: how long a request may take, with its answer. 0s: as long as it takes, because event streams, desktops and downloads stay open for hours. Null: what the Gateway does by itself, for a Gateway that doesn't know this field.",
+      "With gateway-api: how long a request may take, with its answer. 0s: no limit, because event streams, desktops and downloads stay open for hours. Null: the HTTPRoute does not have this field and the Gateway's default applies, for a Gateway that does not support the field.",
     ),
 });
 
@@ -128,7 +128,7 @@ const known = z.strictObject({
   desktopTimeout: duration
     .default("8h")
     .describe(
-      "How long a desktop's connection may carry no data before the ingress closes the connection. Traefik never closes it.",
+      "How long a desktop's connection may carry no data before the ingress closes the connection. Traefik never closes such a connection.",
     ),
 });
 

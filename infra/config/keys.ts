@@ -1,4 +1,4 @@
-/** API keys. Berth generates a key, or the config has the hash of a key, or a Secret holds a key. */
+/** API keys. Each key comes from one of three sources: Berth generates it, the config has its hash, or a Secret holds it. */
 import { z } from "zod";
 import { name, subdomain, time } from "./scalars.ts";
 
@@ -9,7 +9,9 @@ const key = z.strictObject({
   expiresAt: time
     .nullable()
     .default(null)
-    .describe("When the key stops working, for example 2027-01-31 or 2027-01-31T18:00:00+01:00; null for never."),
+    .describe(
+      "When the key stops working, for example 2027-01-31 or 2027-01-31T18:00:00+01:00. Null: the key never stops working.",
+    ),
   sha256: z
     .string()
     .regex(/^[0-9a-f]{64}$/, { error: "is not a SHA-256 in hex: 64 of 0-9 and a-f" })

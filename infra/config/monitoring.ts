@@ -26,7 +26,7 @@ export const prometheus = z.strictObject({
   retention: duration
     .default("15d")
     .describe(
-      "How long Prometheus keeps measurements, for example 15d. The time is shorter if they fill the volume before.",
+      "How long Prometheus keeps measurements, for example 15d. Prometheus deletes old measurements earlier if all measurements together fill four fifths of the volume.",
     ),
   sessionHistory: z
     .boolean()
@@ -56,7 +56,7 @@ export const prometheus = z.strictObject({
     })
     .prefault({})
     .describe(
-      "An alert fires when the last dump of Postgres, or the last successful restore check, is older than this. Both ages must be longer than the time between two runs of `postgres.backup`.",
+      "An alert fires when the last dump of Postgres, or the last successful restore check, is older than the age below. Each age must be longer than the time between two dumps or two restore checks; see `postgres.backup`.",
     ),
   runbooks: z
     .string()

@@ -29,7 +29,7 @@ test.each(["default", "kube-system", "kube-berth"])("the platform's namespace ca
   ]);
 });
 
-test("the prefix of tenants' namespaces can't be that of Kubernetes", () => {
+test("the prefix of tenants' namespaces can't begin with kube-, which Kubernetes reserves", () => {
   expect(faultsOf({ tenantPrefix: "kube-", tenants: [{ name: "system" }] })).toEqual([
     'tenantPrefix: "kube-" begins with kube-, which Kubernetes reserves; choose another beginning',
   ]);

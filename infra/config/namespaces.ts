@@ -1,4 +1,4 @@
-/** Whether the names of the stack's namespaces are free, and keep tenants and the platform apart. */
+/** Checks that Kubernetes does not reserve the stack's namespaces, and that they separate the tenants from the platform. */
 import type { z } from "zod";
 import type { EgressRule } from "./egress.ts";
 import { tenantNamespace } from "./tenant.ts";

@@ -1,4 +1,7 @@
-/** What the network policies have to know of the cluster: DNS, the nodes, and pods of other namespaces. */
+/**
+ * What the network policies have to know about the cluster: where DNS is, the nodes' addresses, and pods of other namespaces to
+ * which Berth or a session connects.
+ */
 import { z } from "zod";
 import { labelMap } from "./affinity.ts";
 import { cidr, name, port } from "./scalars.ts";
@@ -15,7 +18,7 @@ export const pods = z.strictObject(podsKeys);
 export const storePods = z.array(
   z.strictObject({
     ...podsKeys,
-    port: port.describe("The port on which the pods listen, which the port of their Service may differ from."),
+    port: port.describe("The port on which the pods listen. The port of the pods' Service may be different."),
   }),
 );
 
@@ -70,7 +73,7 @@ export const network = z.strictObject({
     .nullable()
     .default(null)
     .describe(
-      "The address ranges of the cluster's nodes, which stay closed in the ranges of every `egress`. If nodes have public addresses too, name these also. Null: `prometheus.kubelets.nodes`.",
+      "The address ranges of the cluster's nodes, which stay closed in the ranges of every `egress`. If nodes have public addresses too, name these also. Null: the ranges in `prometheus.kubelets.nodes`.",
     ),
 });
 

@@ -72,7 +72,7 @@ export const placement = z.strictObject({
     ),
   sessions: group(nothing)
     .prefault({})
-    .describe("The nodes of sessions and of the image pullers, unless the tenant has a `placement` of its own."),
+    .describe("The nodes of sessions and of the image pullers, unless the tenant's entry has a `placement`."),
 });
 
 /** A tenant's own placement. Each key replaces the key of `placement.sessions`. */
@@ -96,7 +96,7 @@ interface Placed {
 /** Whether a tenant's sessions may run on other nodes than the sessions of other tenants. */
 export const isPlaced = (own: Fields): boolean => Object.values(own).some((value) => value !== null);
 
-/** The placement of the platform's pods, of the stores, and of sessions whose tenant has no placement of its own. */
+/** The placement of the platform's pods, of the stores, and of sessions whose tenant's entry has no `placement`. */
 export function placements({ placement: { platform, stores, sessions }, platform: built }: Placed) {
   return {
     platform: resolved(platform, built),

@@ -77,7 +77,7 @@ const apiKeys = z.strictObject({
     .min(1, { error: "is below 1" })
     .default(2)
     .describe(
-      "After this many failed readiness checks in a row, one every 3 s, the Service sends no requests to a pod. Set a higher number on a busy machine if there is only one pod.",
+      "After this many failed readiness checks of a pod in a row, the Service sends no requests to the pod. Kubernetes checks every 3 s. Set a higher number on a busy machine if there is only one pod.",
     ),
   nodePort: wholeNumber
     .min(30000, { error: "is below 30000" })
@@ -156,7 +156,7 @@ export const rolloutTimeout = duration
   })
   .default("5m")
   .describe(
-    "How long `pulumi up` waits for the pods of each workload before it fails and says which pod isn't ready and why: 10s to 10m.",
+    "How long `pulumi up` waits for the pods of each workload before it fails and says which pod isn't ready and why. Allowed: 10s to 10m.",
   );
 
 export type ApiConfig = z.output<typeof api>;

@@ -56,7 +56,7 @@ test("a number with the unit s, m, h or d is a duration, and no other text is on
   );
 });
 
-test("a tenant's namespace has a valid name, and a tenant's API key tells the tenant's name", () => {
+test("a tenant's namespace has a valid name, and a tenant's API key contains the tenant's name", () => {
   const pieces = fc.constantFrom("a", "z", "0", "9", "-", "--", "A", "_", ".", "é", "admin");
   const names = fc.oneof(
     fc.string(),

@@ -28,6 +28,6 @@ test.each([
   ["40G", 40e9],
   ["512Mi", 512 * 1024 ** 2],
   ["1.5Ki", 1536],
-])("%s stands for %d", (text, value) => {
+])("%s has the value %d", (text, value) => {
   expect(quantityValue(text)).toBe(value);
 });

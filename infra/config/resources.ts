@@ -7,7 +7,9 @@ export const resources = (defaults: { requests: CpuAndMemory; limits: CpuAndMemo
   z.strictObject({
     requests: cpuAndMemory(defaults.requests)
       .prefault({})
-      .describe("What Kubernetes reserves for each pod, multiplied by `requestScale`."),
+      .describe(
+        "What each pod requests. Berth multiplies the value by `requestScale`, and Kubernetes reserves the product.",
+      ),
     limits: cpuAndMemory(defaults.limits).prefault({}).describe("The most that each pod may use."),
   });
 

@@ -1,4 +1,4 @@
-/** The config of the API and the worker that concerns neither their stores nor the tenants. */
+/** Config keys of the API, the gateway and the worker, without the keys for their pods, their stores and the tenants. */
 import { z } from "zod";
 import { secondsOf } from "./duration.ts";
 import { cidr, count, duration, subdomain, url, wholeNumber } from "./scalars.ts";
@@ -8,7 +8,9 @@ const atLeastOne = wholeNumber.min(1, { error: "is below 1" });
 const atLeastDays = (days: number) =>
   duration.refine((text) => (secondsOf(text) ?? 0) >= days * 86_400, { error: `is below ${days}d` });
 
-/** Refuses a config by which a session would be deleted before its log, its dead deliveries or its idempotency key. */
+/**
+ * Refuses a config by which a session would be deleted before its log, its failed webhook deliveries or its idempotency key.
+ */
 function keptWithSession({ value, issues }: z.core.ParsePayload<Record<string, unknown>>): void {
   const seconds = (key: string) => secondsOf(String(value[key])) ?? 0;
   for (const key of ["logRetention", "deliveryRetention", "idempotencyRetention"])
@@ -17,7 +19,7 @@ function keptWithSession({ value, issues }: z.core.ParsePayload<Record<string, u
         code: "custom",
         input: value.sessionRetention,
         path: ["sessionRetention"],
-        message: `is below limits.${key}, ${value[key]}; a session's end of retention deletes that too`,
+        message: `is below limits.${key}, ${value[key]}, but Berth deletes these data together with the session; raise sessionRetention`,
       });
 }
 
@@ -37,7 +39,7 @@ export const limits = z
     startingPerNode: count
       .default(3)
       .describe(
-        "The highest number of simultaneous starts for each node that has the agent image, if this makes more than `starting`. 0: never more than `starting`. Without `prepullAgentImage` Berth does not know the nodes, and `starting` stays the highest number.",
+        "The highest number of simultaneous starts is this number multiplied by the number of nodes that have the agent image, but at least `starting`. 0: never more than `starting`. Without `prepullAgentImage` Berth does not know the nodes, and `starting` stays the highest number.",
       ),
     startTimeout: duration
       .default("5m")
@@ -52,12 +54,12 @@ export const limits = z
     sessionRetention: atLeastDays(2)
       .default("90d")
       .describe(
-        "How long after its end a session is kept, with its events. A session whose workspace is kept stays for longer. The usage of deleted sessions is kept for ever.",
+        "How long a session and its events are kept after the session's end. A session whose workspace still exists is kept for longer. The usage of deleted sessions is never deleted.",
       ),
     eventRetention: atLeastDays(2)
       .default("90d")
       .describe(
-        "How long the audit trail keeps what users did in a session without changing its state: files, desktops, commands, progress and so on. These events are deleted with their session at the latest.",
+        "How long progress reports and the events about what users do in a session (commands, processes, files, desktops, tickets, logs, ports) are kept. They are deleted after this time even if the session still runs, and with their session at the latest.",
       ),
     deliveryRetention: atLeastDays(2)
       .default("30d")
@@ -104,7 +106,7 @@ export const trustedCertificates = z
   .string()
   .regex(/^$|-----BEGIN CERTIFICATE-----/, { error: "is not a certificate in PEM form" })
   .describe(
-    "Certificates (PEM) of private certificate authorities that the API and the worker trust in addition to public ones, for external stores, the OIDC issuer and webhooks.",
+    "Certificates (PEM) of private certificate authorities that the API, the gateway, the worker, the runtime's Jobs and the exporters trust in addition to public ones, for external stores, the OIDC issuer and webhooks.",
   );
 
 export const tokenKeySecret = subdomain

@@ -95,7 +95,9 @@ export const volume = (size: string) =>
     storageClass: subdomain
       .nullable()
       .default(null)
-      .describe("The volume's StorageClass. Null: the cluster's default StorageClass."),
+      .describe(
+        "The volume's StorageClass. Null: the StorageClass in the stack's key `storageClass`; if that key is null too, the cluster's default.",
+      ),
   });
 
 export type VolumeConfig = z.output<ReturnType<typeof volume>>;

@@ -1,4 +1,4 @@
-/** Where Berth keeps its data. */
+/** The config of the stores: Postgres with its backups, and Redis. */
 import { z } from "zod";
 import { storePods } from "./network.ts";
 import { resources } from "./resources.ts";
@@ -33,7 +33,7 @@ const external = (keys: string) =>
       pods: storePods
         .default([])
         .describe(
-          "The store's pods, if the store runs in the same cluster, because address ranges may not count for pods.",
+          "The store's pods, if the store runs in the same cluster. Some network plugins do not apply address ranges to pods, so name the pods by their labels.",
         ),
     })
     .refine(({ addresses, pods }) => addresses.length + pods.length > 0, {
@@ -54,7 +54,7 @@ const backup = z.strictObject({
   checkSchedule: schedule
     .default("30 3 * * *")
     .describe(
-      "When the restore check runs, as a cron schedule in UTC. The check restores the newest dump into a temporary Postgres and compares the two.",
+      "When the restore check runs, as a cron schedule in UTC. The check restores the newest dump into a temporary Postgres and compares the restored database with the dump's manifest.",
     ),
   keepDays: count.default(14).describe("How many days dumps are kept."),
   keepAtLeast: count

@@ -13,7 +13,7 @@ export const warmPools = z.strictObject({
 
 export type WarmPoolsConfig = z.output<typeof warmPools>;
 
-/** The number of sessions in all pools together. */
+/** The number of warm sessions of all tiers together. */
 export const sizeOf = ({ small, medium, large }: WarmPoolsConfig): number => small + medium + large;
 
 const image = z.strictObject({

@@ -81,7 +81,9 @@ export const tenant = z
     idleTimeout: lasting
       .nullable()
       .default(null)
-      .describe("A session ends after this time without activity, for example 30m. Null: never."),
+      .describe(
+        "A session ends after this time without activity, for example 30m. Null: no session ends because of inactivity.",
+      ),
     commandIsActivity: z
       .boolean()
       .default(true)
@@ -91,11 +93,13 @@ export const tenant = z
     maxLifetime: lasting
       .nullable()
       .default(null)
-      .describe("A session ends when it has run for this time, for example 8h. Null: never."),
+      .describe(
+        "A session ends when it has run for this time, for example 8h. Null: a session may run without a time limit.",
+      ),
     retention: duration
       .default("0s")
       .describe(
-        "How long a workspace is kept after the end of its session, for example 7d. 0s: the workspace is deleted with the session.",
+        "How long a workspace is kept after the end of its session, for example 7d. 0s: the workspace is deleted when the session ends.",
       ),
     workspace: workspace.prefault({}).describe("Each session's workspace, at /home/agent/workspace."),
     warmPools: warmPools
@@ -124,7 +128,7 @@ export const tenant = z
         modelEndpoint: url
           .optional()
           .describe(
-            "The URL of the agents' model. Agents get it as the variable `MODEL_ENDPOINT`. Add its address to `egress` too.",
+            "The URL of the agents' model. Agents get the URL as the environment variable `MODEL_ENDPOINT`. Add the model's address to `egress` too.",
           ),
       })
       .prefault({})

@@ -1,4 +1,4 @@
-/** Builds with secrets, which Pulumi's provider for Docker has no input for. */
+/** Builds of images with build secrets. Pulumi's provider for Docker has no input for such secrets. */
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { homedir } from "node:os";

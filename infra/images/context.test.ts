@@ -34,7 +34,7 @@ test("the digest changes with content, name and mode of what is built, and with 
   expect(new Set(digests).size).toBe(digests.length);
 });
 
-test("it doesn't change with what the ignore file leaves out", () => {
+test("the digest doesn't change with files that the ignore file excludes", () => {
   const before = digest();
   writeFileSync(join(context, "left-out"), "changed");
   writeFileSync(join(context, "src", "a.test.ts"), "new");

@@ -24,7 +24,7 @@ export interface ImagesArgs {
 }
 
 /**
- * Builds Berth's images from the checkout and pushes them, each build under a tag of its own, or takes images that the config
+ * Builds Berth's images from the checkout and pushes them, each build under a new tag, or takes images that the config
  * names. Pods use the images by digest. The .dockerignore file of each image lists the files that the build may read.
  */
 export class Images extends pulumi.ComponentResource {

@@ -23,7 +23,7 @@ export interface PullerDefaults {
 export interface ImagePullerArgs extends PullerDefaults {
   /** The namespace of the DaemonSet and of the pull secrets. */
   namespace: pulumi.Input<string>;
-  /** The images by digest. An image needs no program of its own. */
+  /** The images by digest. An image need not contain any program. */
   images: pulumi.Input<string>[];
   /** Names of the pull secrets for the images. */
   pullSecrets: string[];
@@ -48,7 +48,7 @@ const scratch = { request: "16Mi", limit: "32Mi" };
  * kubelet does not garbage-collect an image that a container uses. Without the puller, the first session on a node waits for the
  * pull. The worker reports missing images by the metric `berth_images_missing`.
  *
- * Each image has a container of its own, so an image that cannot be pulled does not block the others. Each container runs
+ * Each image has a separate container, so an image that cannot be pulled does not block the others. Each container runs
  * the program berthd, because an image may have no program that waits. An init container copies berthd into the pod.
  */
 export class ImagePuller extends pulumi.ComponentResource {

@@ -3,7 +3,7 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { RegistryLogin } from "../config/images.ts";
 
-/** The name of the pull secret for private registries. Every namespace whose pods need it has a copy. */
+/** The name of the pull secret for private registries. Every namespace whose pods need the pull secret has a copy. */
 export const registryLoginName = "registry-login";
 
 /**

@@ -9,7 +9,7 @@ import type { ClassicIngressConfig, KnownIngressConfig } from "../config/ingress
 
 type Annotations = Record<string, string>;
 
-/** What the Middlewares are for that Berth makes for Traefik. */
+/** The purposes of the Middlewares that Berth makes for Traefik. */
 const middlewares = ["rate-limit", "body-size"] as const;
 
 /** Specs of Traefik's Middleware objects, by purpose. A Middleware is a custom resource to which an Ingress refers. */

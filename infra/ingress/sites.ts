@@ -1,4 +1,4 @@
-/** The addresses that users reach, and where their requests go. Pure. */
+/** The addresses that users reach, and the ports to which their requests go. The functions have no side effects. */
 import { isIP } from "node:net";
 import type { IngressConfig } from "../config/ingress.ts";
 import { sandboxHost } from "../config/sandbox.ts";

@@ -18,7 +18,7 @@ const kubeconfig = JSON.stringify({
 });
 
 describe("clusterAccess()", () => {
-  test("a kubeconfig of the config replaces the user's; without one the context is all", async () => {
+  test("a kubeconfig in the config replaces the user's; without one, the access has only the context", async () => {
     expect(await clusterAccess({ context: "one", kubeconfig: null })).toEqual({ context: "one" });
     expect(await clusterAccess({ context: "", kubeconfig })).toEqual({ context: "", kubeconfig });
   });
@@ -38,7 +38,7 @@ describe("clusterAccess()", () => {
     expect(JSON.parse(access.kubeconfig ?? "")).toEqual(JSON.parse(kubeconfig));
   });
 
-  test("a missing output ends the program with the names of stack and output", async () => {
+  test("if the output is missing, the program ends with an error that names the stack and the output", async () => {
     await expect(accessBy({ other: 1 })).rejects.toThrow(
       /^kubeconfig: the stack acme\/clusters\/prod has no output kubeconfig\. Nothing was changed\./,
     );

@@ -10,7 +10,7 @@ export interface ApiEndpoint {
 
 /**
  * The addresses of the Kubernetes API servers behind the Service `kubernetes`. Network policies apply after Kubernetes has
- * replaced a Service's address by the address of a server, so a rule for the Service's address would open nothing.
+ * replaced a Service's address with the address of a server, so a rule for the Service's address would open nothing.
  */
 export function apiEndpoints(provider: k8s.Provider): pulumi.Output<ApiEndpoint[]> {
   const slice = k8s.discovery.v1.EndpointSlice.get("kubernetes-api", "default/kubernetes", { provider });

@@ -37,7 +37,7 @@ export interface RunningAutoscaler {
 /** A namespace or a PriorityClass of the cluster. */
 export interface FoundObject {
   name: string;
-  /** The stack of the Berth to which the object belongs, without the organization; null if it belongs to no Berth. */
+  /** The name, without the organization, of the Berth stack to which the object belongs; null if it belongs to none. */
   stack: string | null;
 }
 
@@ -233,7 +233,9 @@ async function generations(
   };
 }
 
-/** A list with the object as a generation. It is empty if the object's name contains no hash or the object isn't immutable. */
+/**
+ * A list with the object as a generation; an empty list if the object's name contains no hash or the object isn't immutable.
+ */
 function generation(kind: Generation["kind"], { metadata, immutable }: k8s.V1ConfigMap | k8s.V1Secret): Generation[] {
   const { name = "", uid = "", creationTimestamp } = metadata ?? {};
   if (!immutable || !nameWithoutContent(name) || !creationTimestamp) return [];

@@ -2,14 +2,14 @@
  * The former names of resources in the stack. In older versions, not every name began with the name of its component. The state
  * of an older stack still has the former names. Each former name is an alias, so that `up` finds the resource in the state.
  * Without the alias, `up` would make the resource under its new name and then delete the resource with the former name. Both
- * resources stand for the same object in the cluster, so the object would be lost.
+ * resources represent the same object in the cluster, so the object would be lost.
  *
  * tools/former-names.ts does the opposite: in a stack's state, it gives the resources their former names. Remove both files when
  * no stack can have a former name any more.
  */
 import type * as pulumi from "@pulumi/pulumi";
 
-/** Kind, name and former name. Each `*` stands for a text that is the same in both names. */
+/** Kind, name and former name. Each `*` is a text that is the same in both names. */
 const renamed: [kind: string, name: string, former: string][] = [
   ["Namespace", "platform-namespace", "berth"],
   ["Secret", "platform-registry-login", "registry-login"],
@@ -48,8 +48,8 @@ export function formerName(type: string, name: string): string | undefined {
 }
 
 /**
- * Adds the former name of a resource to its aliases. This is a transformation, which the SDK runs, and not a transform, which the
- * engine runs, so that tests see the aliases without an engine.
+ * Adds the former name of a resource to its aliases. The function is a transformation, which the SDK runs, and not a
+ * transform, which the engine runs, so that tests see the aliases without an engine.
  */
 export const withFormerName: pulumi.ResourceTransformation = ({ type, name, props, opts }) => {
   const former = formerName(type, name);

@@ -47,7 +47,7 @@ export const allowDns = (servers: DnsConfig, target: Record<string, string> = {}
   })),
 });
 
-/** A policy that lets `from` (default: anyone) reach the pods on the ports. */
+/** The spec of a policy that lets the peers `from` (empty: any address) connect to these ports of the pods. */
 export const allowIngress = (target: Record<string, string>, ports: Port[], from: Peer[] = []): Spec => ({
   podSelector: { matchLabels: target },
   policyTypes: ["Ingress"],
@@ -60,7 +60,7 @@ export interface Opening {
   ports: Port[];
 }
 
-/** A NetworkPolicy that allows the pods connections to all given peers and ports. */
+/** The spec of a policy that lets the pods connect to the peers and ports of all openings. */
 export const allowEgress = (target: Record<string, string>, openings: pulumi.Input<Opening[]>): Spec => ({
   podSelector: { matchLabels: target },
   policyTypes: ["Egress"],

@@ -16,7 +16,7 @@ import { containerSecurity, podSecurity } from "./security.ts";
 type KubernetesContainer = types.input.core.v1.Container;
 type Probe = types.input.core.v1.Probe;
 
-/** Settings that many pods share. The stores and the image pullers run on other nodes, so they have settings of their own. */
+/** Settings that many pods share. The stores and the image pullers may run on other nodes, so they have separate settings. */
 export interface PodDefaults {
   priorityClassName: string;
   /** The names of the pull secrets. These Secrets are in the pod's namespace. */

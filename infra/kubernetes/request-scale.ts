@@ -1,4 +1,4 @@
-/** `requestScale`: a factor for all requests, so that the platform fits a small cluster. */
+/** `requestScale`: a factor for the requests of all pods except sessions' pods, so that the platform fits a small cluster. */
 import { quantityValue } from "../../runtime/src/domain/quota/quantity.ts";
 
 /**

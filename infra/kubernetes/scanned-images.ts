@@ -1,7 +1,7 @@
 /** Which images the stack's pods run, for scanners. */
 import * as pulumi from "@pulumi/pulumi";
 
-/** Collects the images of all pods of the platform. `confinedPod` adds them, so a part of the platform can't be forgotten. */
+/** Collects the images of all pods of the platform. `confinedPod` adds the images, so no pod can be forgotten. */
 export class ScannedImages {
   private readonly found: pulumi.Input<string>[] = [];
 

@@ -6,7 +6,7 @@ export interface Panel {
   description?: string;
   /** The unit as Grafana names it, for example s or reqps. Default: a plain number. */
   unit?: string;
-  /** The PromQL query for each legend. In a legend, `{{label}}` stands for the label's value. */
+  /** The PromQL query for each legend. In a legend, Grafana replaces `{{label}}` with the label's value. */
   queries: Record<string, string>;
 }
 

@@ -16,7 +16,7 @@ export interface ExporterArgs {
   /** The exporter's image by digest. */
   image: pulumi.Input<string>;
   component: Component;
-  /** The connection to the Postgres or Redis that the exporter measures. It is bundled or external. */
+  /** The connection to the Postgres or Redis that the exporter measures: the bundled or the external one. */
   connection: StoreConnection;
   /**
    * The shell command that starts the exporter. The variables of the connection are set, and /etc/exporter/password holds the
@@ -111,7 +111,7 @@ export class Exporter extends pulumi.ComponentResource {
 
 /**
  * Exports `pg_up`, connections and sizes. The exporter reads the password from a file, so that no argument or variable contains
- * it.
+ * the password.
  */
 export const postgresExporter = {
   component: "postgres-exporter",

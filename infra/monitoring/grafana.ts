@@ -32,8 +32,8 @@ const provisioning = (url: string) => ({
 });
 
 /**
- * A Grafana for clusters that have none. It shows Berth's dashboard and stores no data. Users reach it by
- * `kubectl port-forward` and log in as admin with the password in the Secret.
+ * A Grafana for clusters that have none. This Grafana shows Berth's dashboard and stores no data. Users reach it
+ * through `kubectl port-forward` and log in as admin with the password in the Secret.
  */
 export class Grafana extends pulumi.ComponentResource {
   /** Name of the Deployment. */

@@ -25,7 +25,7 @@ export interface MonitoringArgs
     | "trustedCertificates"
   > {
   platform: PlatformContext;
-  /** Like `platform`, but pods get the placement that the config sets for the stores. For components that have a volume. */
+  /** Like `platform`, but the pods run on the nodes that `placement.stores` selects. Prometheus gets this context. */
   storesContext: PlatformContext;
   base: BaseImages;
   stores: Record<"postgres" | "redis", StoreConnection>;

@@ -62,8 +62,8 @@ const apiRules = [
 export const retentionSize = (volume: string): string => `${Math.floor((quantityValue(volume) * 0.8) / 2 ** 20)}MB`;
 
 /**
- * One Prometheus with a volume. It measures, evaluates the alert rules, and answers queries of the adapter and of
- * dashboards.
+ * One Prometheus with a volume. Prometheus measures its targets, evaluates the alert rules, and answers queries, for example of
+ * the adapter and of dashboards.
  */
 export class Prometheus extends pulumi.ComponentResource {
   /** The address of Prometheus inside the cluster. */

@@ -1,4 +1,7 @@
-/** KEDA's queries to Prometheus. They measure what the adapter's (adapter-rules.ts) measure, but give one number for all pods. */
+/**
+ * KEDA's queries to Prometheus. They use the same metrics as the adapter's queries (adapter-rules.ts), but their results are
+ * for all pods together.
+ */
 import * as pulumi from "@pulumi/pulumi";
 import type { PrometheusQuery } from "../kubernetes/autoscaler.ts";
 

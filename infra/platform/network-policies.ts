@@ -105,7 +105,7 @@ export function platformPolicies(
   /** With `sessionHistory`, the gateway's pods may query Prometheus, because they answer calls for the history of metrics. */
   const history = config.prometheus.sessionHistory ? [toPrometheus] : [];
   const runtime = hasGateway ? [api, gateway, worker] : [api, worker];
-  /** The ports of the gateway for requests from outside. The API's pods can be the gateway. */
+  /** The ports for requests from outside the cluster, on the gateway's pods or, with the gateway inside, on the API's pods. */
   const ofUsers = tcp(3000, ...(config.sandboxUrl === null ? [] : [3003]));
   const wayIn: Record<string, types.input.networking.v1.NetworkPolicySpec> = hasGateway
     ? {

@@ -1,4 +1,6 @@
-/** Finds objects of other Berths, or of nobody, that have the names which the stack's own objects will have. */
+/**
+ * Finds objects in the cluster that belong to another stack, or to no stack, but have a name that this stack's objects need.
+ */
 import type { Config } from "../config/config.ts";
 import { tenantNamespace } from "../config/tenant.ts";
 import type { Found, FoundObject } from "../kubernetes/cluster.ts";
@@ -41,7 +43,7 @@ function wantedBy(config: Naming): Wanted[] {
 
 /**
  * One line for each namespace and PriorityClass that the stack would make, and that exists and is not this stack's. The label
- * app.kubernetes.io/instance says whose it is. `adoptExisting` allows objects of nobody, and never objects of another stack.
+ * app.kubernetes.io/instance says whose it is. `adoptExisting` allows objects of no stack, but never objects of another stack.
  * @param stack the name of this Pulumi stack, without the organization
  */
 export function takenNames(

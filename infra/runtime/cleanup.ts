@@ -4,9 +4,9 @@ import { labels } from "../kubernetes/labels.ts";
 import { type RuntimeArgs, runtimePod } from "./pod.ts";
 
 /**
- * The CronJob `cleanup-expired-sessions`. Every night it marks ended sessions whose workspace has been kept long enough. It makes
- * a job for each of them, and the worker then deletes the workspace. It also deletes old logs and other expired rows. The CronJob
- * needs Postgres and Redis, but no access to Kubernetes.
+ * The CronJob `cleanup-expired-sessions`. Every night the CronJob marks ended sessions whose workspace has been kept long
+ * enough, and makes a job for each of them. The worker then deletes the workspace. The CronJob also deletes old logs,
+ * the tasks of ended sessions, and expired tickets and links. The CronJob needs Postgres and Redis, but no access to Kubernetes.
  */
 export class Cleanup extends pulumi.ComponentResource {
   /** Name of the CronJob. */

@@ -42,9 +42,10 @@ const jobResources: ResourcesConfig = {
 const probe = (path: string) => ({ httpGet: { path: `/health/${path}`, port: "http" }, timeoutSeconds: 3 });
 
 /**
- * The probes for roles that serve HTTP. Liveness checks only the process. Readiness also checks Postgres and Redis. A pod has
- * five minutes to start, because it must wait until Postgres answers, and the volume of Postgres may first have to move to
- * another node.
+ * The probes for roles that serve HTTP. The liveness probe checks only the process. The readiness probe fails if Postgres, or
+ * in the worker Redis, does not answer. The startup probe succeeds once Postgres has answered and has the tables of this
+ * version. A pod has five minutes to start, because it must wait until Postgres answers, and the volume of Postgres may first
+ * have to move to another node.
  */
 export const probes = (readinessFailures = 2) => ({
   startup: { ...probe("startup"), periodSeconds: 1, failureThreshold: 300 },

@@ -175,8 +175,8 @@ function variables(
     HTTP_PORT: "3000",
     WEBSOCKET_PORT: "3001",
     SESSION_PORT: "3002",
-    // When the config changes, running session pods keep the address that they got. So both Services always serve this port, with
-    // and without separate gateway pods.
+    // When the config changes, running session pods keep the address that they got. So both Services always serve port 3002,
+    // with and without separate gateway pods.
     SESSION_URL: `${hasGateway ? gatewayUrl : apiUrl}:3002`,
     API_URL: apiUrl,
     LEASE_NAMESPACE: args.namespace,

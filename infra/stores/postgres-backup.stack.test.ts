@@ -22,7 +22,7 @@ interface JobSpec {
   template: { spec: { containers: [{ command: string[]; env: { name: string; value: string }[] }] } };
 }
 
-/** Starts a Job from a CronJob, as an operator would by hand. @param change changes the Job */
+/** Starts a Job from a CronJob, as an operator would do with kubectl. @param change changes the Job */
 async function start(cronJob: string, change: (spec: JobSpec) => void = () => {}): Promise<string> {
   const name = `test-${randomBytes(4).toString("hex")}`;
   const create = ["create", "job", name, `--from=cronjob/${cronJob}`, "--dry-run=client", "--output=json"];
@@ -75,7 +75,7 @@ test("a dump is made and passes the restore check, and metrics report the time o
   }
 });
 
-/** Waits until no restore check runs by its schedule. None starts either, until the end of the scope. */
+/** Waits until no scheduled restore check runs. No scheduled restore check starts until the end of the scope. */
 async function withoutScheduledChecks(): Promise<AsyncDisposable> {
   const suspend = (value: boolean) =>
     inBerth(["patch", "cronjob", "postgres-restore-check", "--patch", JSON.stringify({ spec: { suspend: value } })]);

@@ -85,7 +85,7 @@ interface Job {
   /** The file name of the script that the job runs. */
   script: string;
   schedule: string;
-  /** Whether the job runs only when somebody starts it by hand. */
+  /** Whether the CronJob never starts the job by schedule, so that the job runs only when somebody starts it. */
   suspend?: boolean;
   /** The script's environment variables, in addition to the variables of the connection. */
   env?: types.input.core.v1.EnvVar[];
@@ -155,7 +155,7 @@ const cronJobSpec = (
 });
 
 /**
- * The pod that runs the job's script. It can write to /tmp, to its temporary volume and, unless the job only reads, to the
+ * The pod that runs the job's script. The pod can write to /tmp, to its temporary volume and, unless the job only reads, to the
  * volume of the dumps.
  */
 const podOf = (

@@ -8,8 +8,8 @@ export interface ApiKeys {
   /** The keys that this stack has generated, by name. */
   generated: Record<string, pulumi.Output<string>>;
   /**
-   * The SHA-256 of every key in hex, in the order of the owner's keys in the config. Of a key, the stack itself stores only this
-   * hash in the cluster. If the config names a `secret`, this Secret, which the stack does not make, holds the key itself.
+   * The SHA-256 of every key in hex, in the order of the owner's keys in the config. The stack stores only the
+   * hashes in the cluster, never a key. If the config names a `secret`, the operator has stored the key itself in this Secret.
    */
   hashes: pulumi.Output<string[]>;
 }

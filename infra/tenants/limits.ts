@@ -41,7 +41,7 @@ export const objectQuota = (quota: TenantConfig["quota"]): Record<string, string
 /**
  * Limits for one container and for one workspace. A container may use as much CPU and memory as a session of the tier `large`.
  * The default limit for ephemeral storage is enough for /tmp (1 GiB) and the logs. The container of a session with an ephemeral
- * workspace has a limit of its own, because that workspace counts too. If a pod writes more, the kubelet ends the pod, so that the
+ * workspace has a higher limit, because that workspace counts too. If a pod writes more, the kubelet ends the pod, so that the
  * pod can't fill the node's disk.
  */
 export const limitRange = (workspace: TenantConfig["workspace"]) => [

@@ -19,7 +19,7 @@ export function tenantsGeneration(
 ): pulumi.Output<number> {
   const sha256 = content.apply((value) => createHash("sha256").update(JSON.stringify(value)).digest("hex"));
   const secret = new k8s.core.v1.Secret(
-    // The name does not begin with the component's name, because Pulumi makes the name of the Secret in the cluster from it.
+    // Pulumi generates this Secret's name in the cluster from the resource name, so the resource must not be renamed.
     "tenants-generation",
     { metadata, stringData: { sha256 } },
     // Kubernetes stores `stringData` as `data`, so a change of the content appears as a change of `data`.

@@ -1,7 +1,7 @@
 /**
  * Tests the names of resources in the stack: each begins with the name of its component, and `up` finds each resource of an older
- * version again. `up` deletes each resource that it does not find, even if a renamed resource stands for the same object in the
- * cluster.
+ * version again. `up` deletes each resource that it does not find, even if a renamed resource represents the same object in
+ * the cluster.
  */
 import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
@@ -10,7 +10,7 @@ import { formerName } from "../kubernetes/former-names.ts";
 import { formerUrnsFile, objectOf, readFormerUrns, stacks, urnsOf } from "./former-urns.ts";
 import { identityOf, type RecordedResource, recordStack } from "./record.ts";
 
-/** Pulumi makes the name of this Secret in the cluster from its resource name, so the resource name must stay. */
+/** Pulumi generates this Secret's name in the cluster from the resource name, so the resource must not be renamed. */
 const exceptions = ["tenants-generation"];
 
 /**
@@ -45,7 +45,7 @@ describe.each(Object.keys(stacks))("the stack %s", (stack) => {
     }
   });
 
-  test("exactly one resource finds each resource of an older version, and stands for the same object", () => {
+  test("each resource of an older version is found by exactly one resource, which represents the same object", () => {
     const objects = resources.map(objectOf);
     const formerUrns = readFormerUrns();
     if (process.env.UPGRADE_FROM !== undefined) {
@@ -59,7 +59,7 @@ describe.each(Object.keys(stacks))("the stack %s", (stack) => {
           const identity = identityOf(resource);
           return identity.urn === urn || identity.formerUrns.includes(urn);
         });
-        // If no resource finds the former one, `up` deletes it. In that case no other resource may stand for the same object.
+        // If no resource finds the former one, `up` deletes it. In that case no other resource may represent the same object.
         const goes = gone.includes(object) && !objects.includes(object);
         expect(finders.map(objectOf), `${urn} of ${commit}`).toEqual(goes ? [] : [object]);
       }

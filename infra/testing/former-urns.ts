@@ -42,8 +42,8 @@ export const urnsOf = (resources: RecordedResource[]): Urns =>
   );
 
 /**
- * The object in the cluster that the resource stands for, without the hash of its content: for example `Service berth/api`. Empty
- * if the resource stands for no object in the cluster.
+ * The object in the cluster that the resource represents, without the hash of its content: for example `Service berth/api`.
+ * Empty if the resource represents no object in the cluster.
  */
 export function objectOf({ inputs }: RecordedResource): string {
   const { kind, metadata } = inputs as { kind?: string; metadata?: { name: string; namespace?: string } };

@@ -48,7 +48,7 @@ const inputs = ["dev", "prod"]
 
 const objects = inputs.map(({ kind, metadata: { namespace = "", name } }) => ({ namespace, kind, name }));
 
-/** `*` stands for any text, `…` for a hash of the content. */
+/** Whether the text matches the pattern, in which `*` is any text and `…` is a hash of the content. */
 const fits = (pattern: string, text: string) =>
   new RegExp(`^${pattern.replaceAll("*", ".+").replace("…", "[0-9a-f]{10}")}$`).test(text);
 

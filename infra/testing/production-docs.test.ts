@@ -1,4 +1,7 @@
-/** Compares the table of pods in docs/production.md with the stack prod. */
+/**
+ * Checks that the requests and limits in docs/production.md are those of the pods of the stack prod
+ * (testdata/prod.golden.json).
+ */
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import type { RecordedResource } from "./record.ts";

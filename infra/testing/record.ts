@@ -154,8 +154,9 @@ export async function recordStack(
   );
   const config = configOf(stackFile, changes);
   pulumi.runtime.setAllConfig(config);
-  // This replaces the calls to the cluster, and fixes the time and the sources so that the result is the same every day and in
-  // every commit. The imports are dynamic, so that after a reset they return the same modules as the program's imports.
+  // The next lines replace the calls to the cluster, the clock and the digests of sources, so that the result is the same
+  // every day and in every commit. The imports are dynamic, so that after a reset they return the same modules as the
+  // program's imports.
   const { cluster } = await import("../kubernetes/cluster.ts");
   cluster.identify = async () => config["berth:clusterId"] ?? "";
   cluster.readCluster = async () => undefined;

@@ -10,7 +10,7 @@ import { resources } from "./resources.ts";
 import { restrictedNamespaces } from "./restricted-namespaces.ts";
 import { restrictedPods } from "./restricted-pods.ts";
 
-/** All rules. Each rule has a file of its own name, and docs/policies.md says why the rule exists. */
+/** All rules. Each rule's file has the rule's name, and docs/policies.md says why the rule exists. */
 export const rules = [
   {
     name: "restricted-pods",

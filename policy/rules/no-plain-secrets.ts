@@ -3,7 +3,8 @@ import { containersOf, type KubernetesObject } from "../kubernetes.ts";
 import type { Faults } from "../rule.ts";
 
 /**
- * Matches names of secret values. A name such as POSTGRES_PASSWORD_FILE does not match, because its value is only a path.
+ * Matches names of secret values. A name such as POSTGRES_PASSWORD_FILE does not match, because its value is a path and no
+ * secret.
  */
 const secretName = /(password|passwd|secret|token|credentials?|(api|private|access|signing|token)[-_.]?key)$/i;
 

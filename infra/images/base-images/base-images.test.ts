@@ -30,7 +30,7 @@ function thirdPartyImages(resources: RecordedResource[]): string[] {
   return [...found].filter((image) => !/\/berth\/(api|agent|berthd)@/.test(image)).sort();
 }
 
-/** A tenant without images of its own. The digests of tenants' own images are not in base-images.json. */
+/** A tenant whose entry has no `images`. The digests of tenants' own images are not in base-images.json. */
 const tenants = [{ name: "acme" }];
 
 test("the stack prod uses every image by its committed digest and asks no registry", async () => {

@@ -6,8 +6,9 @@ import { loginFor } from "../registry-login.ts";
 import { type BaseImages, baseImageName, imageTags, isLoopback, pinnedImages } from "./pinned.ts";
 
 /**
- * The provider for Docker on this machine. It uses DOCKER_HOST and Docker's own logins; the logins of the stack's config replace
- * Docker's own for their registries. It also reads digests from a registry on this machine.
+ * Pulumi's provider for Docker on this machine. The provider uses DOCKER_HOST and Docker's own logins. For a registry in the
+ * config's `registryLogins`, the config's login replaces Docker's own. The provider also reads digests from a registry on this
+ * machine.
  * @returns undefined if the stack builds no image and has no base images in a registry on this machine; `up` then needs no Docker
  */
 export function dockerProvider(
@@ -35,8 +36,8 @@ const address = (registry: string) => `${isLoopback(registry) ? "http" : "https"
  * The base images by digest. The digests are those of base-images.json, and no registry is asked for them. So a commit always
  * deploys the same images.
  *
- * A registry on this machine is an exception. It holds replacement images or copies for this machine's platform only, so the
- * images have other digests. These digests are read from the registry at each run and are stored nowhere.
+ * A registry on this machine is an exception. This registry holds replacement images or copies for this machine's platform
+ * only, so the images have other digests. These digests are read from the registry at each run and are stored nowhere.
  * @param prefix registry and path in front of the original names; empty for the original registries
  * @param provider needed only for a registry on this machine
  */

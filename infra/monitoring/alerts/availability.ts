@@ -16,8 +16,8 @@ const failures = requests(',status=~"5.."');
 
 /**
  * An alert fires if failures use the error budget more than `factor` times as fast as the objective allows, in both windows,
- * and the long window has at least `failuresAtLeast` failures. This must hold for the time `for`. When the four alerts fire,
- * about 2, 5, 10 and 10 % of a month's error budget are used.
+ * and the long window has at least `failuresAtLeast` failures. Both conditions must hold for the time `for`. When the four
+ * alerts fire, about 2, 5, 10 and 10 % of a month's error budget are used.
  */
 const burns = [
   { long: "1h", short: "5m", factor: 14.4, for: "2m", severity: "page" },

@@ -222,7 +222,7 @@ test("nothing is paused in a cluster without KEDA, or if KEDA scales only other 
   }
 });
 
-test("a restore ends as it should although nobody reads its output any more", async () => {
+test("a restore completes although nobody reads its output any more", async () => {
   const piped = ["bash", "-c", '"$@" 2>&1 | true', "bash", process.execPath];
   const { calls } = await restoreBy(piped, stack("logs*) echo 'Found 2 pods' >&2; echo 20261121T013000Z ;;"));
   expect(changes(calls).slice(2)).toEqual([

@@ -2,7 +2,7 @@
  * `npm run restore -- [--context NAME] [--namespace NAME] [--list | DUMP]` restores the database from the named dump, or from
  * the newest dump. `--list` lists the dumps. The steps of a restore: check the dump; pause KEDA, if the stack uses KEDA; stop the
  * API, the gateway and the worker; restore Postgres; run the migrations of the deployed version; start the worker, which
- * reconciles the sessions with their pods; start the API and the gateway. If only the migrations fail, everything stays stopped.
+ * reconciles the sessions with their pods; start the API and the gateway. If only the migrations fail, all three stay stopped.
  * The sessions' pods run all the time. The command needs kubectl. See docs/backup.md.
  */
 import { execFileSync } from "node:child_process";
@@ -140,7 +140,7 @@ function migrationJob(): Job {
   return { name, job: { apiVersion: "batch/v1", kind: "Job", metadata: { name, labels }, spec: jobSpec } };
 }
 
-/** The restored database is in use, but lacks migrations. */
+/** Thrown if the migrations fail after the restored database has replaced the old one. */
 class Unmigrated extends Error {
   constructor({ message }: Error) {
     super(
