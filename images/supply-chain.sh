@@ -4,7 +4,7 @@
 #   sbom         writes each image's list of packages (SBOM, in SPDX format) to the folder sbom/, with syft
 #   scan         fails if an image has a CVE of high or critical severity for which a fix exists, with trivy
 #   scan-others  for images that others build: prints such CVEs, but fails only at a critical one, because only the image's maker
-#                can remove it
+#                can fix it
 #   sign         signs each image, and attaches its SBOM if there is one, with cosign. COSIGN_KEY names the key. Without a key,
 #                cosign uses the workflow's identity (`id-token: write`) or, outside a workflow, your login in a browser.
 #
@@ -60,4 +60,4 @@ for image in "$@"; do
     ;;
   esac
 done
-[ -z "$failed" ] || fail "these images have CVEs that must be removed, or could not be scanned:$failed"
+[ -z "$failed" ] || fail "these images have CVEs for which fixes exist, or could not be scanned:$failed"

@@ -2,7 +2,7 @@
  * Berth's own Docker daemon, which builds the images. The daemon has its own containerd, and does not disturb other Docker
  * daemons on the machine. Its processes and mounts are in namespaces that end with the daemon. Builds use the machine's network
  * (`--network host`), because builds need access to the internet, which pods must not have. The daemon writes no iptables rule.
- * It has a bridge only while it starts.
+ * The daemon has a bridge only while it starts.
  */
 import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -70,7 +70,7 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
   level = "warn"
 `;
 
-/** The first process of the namespaces passes SIGTERM on to the daemon, and ends after the daemon. */
+/** The shell is the first process in the daemon's namespaces: it passes SIGTERM on to dockerd, and ends after dockerd. */
 const [command = "", ...args] = inCgroup(cgroup, [
   ...["/usr/bin/unshare", "--mount", "--propagation=slave", "--pid", "--fork", "--kill-child", "--mount-proc"],
   ...["sh", "-c"],

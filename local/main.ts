@@ -5,7 +5,7 @@ import { UserError } from "./lib/steps.ts";
 
 const usage = `npm run up                      start everything; may be run again at any time
 npm run down                    stop everything, keep its state
-npm run down -- --purge         stop everything, leave nothing behind but the cache of programs
+npm run down -- --purge         stop everything and remove its state, but keep the cache of programs
 npm run down -- --purge --cache remove that cache as well
 npm run status                  say what runs and what doesn't
 npm run env                     print the shell's settings for pulumi and kubectl
@@ -32,7 +32,10 @@ async function main(): Promise<void> {
       return (await import("./commands/up.ts")).up({ keepCompiled: values["keep-compiled"] });
     case "down":
       if (values.cache && !values.purge)
-        throw new UserError("The cache can be removed only together with the state: npm run down -- --purge --cache.");
+        throw new UserError(
+          "`--cache` needs `--purge`, because the cache can be removed only together with the local cluster's state: " +
+            "npm run down -- --purge --cache.",
+        );
       await (await import("./commands/down.ts")).down(values.purge);
       return values.cache ? (await import("./commands/cache.ts")).purgeCache() : undefined;
     case "status":

@@ -22,8 +22,8 @@ const cluster = up("--keep-compiled");
 const notRun: string[] = [];
 
 /**
- * Waits until the cluster has started, and then runs the projects. If the cluster does not start, each project counts as one
- * failure, because nobody knows the number of its tests.
+ * Waits until the cluster has started, and then runs the vitest projects. If the cluster does not start, each of these projects
+ * counts as one failure, because the number of its tests is not known.
  */
 async function onCluster(...names: string[]): Promise<Counts> {
   if ((await cluster).failed === 0) return projects(...names);
@@ -48,7 +48,7 @@ if (hasUnusedPackages()) await dropCompiledPackages();
 for (const line of failures) console.log(line);
 if (notRun.length > 0)
   console.log(
-    `\n${notRun.length} projects were not run, because the cluster did not start: ${notRun.join(", ")}. ` +
+    `\n${notRun.length} vitest projects were not run, because the cluster did not start: ${notRun.join(", ")}. ` +
       "The closing line counts each of them as one failure.",
   );
 console.log(`\nThe gate took ${duration((performance.now() - start) / 1000)}.\n\n${closingLine(total)}`);

@@ -1,7 +1,7 @@
 /**
- * Runs the test files of one project one after another, each as a process of its own, and prints a table of the results. If a
- * run of all files was interrupted, the next run of all files skips the files that have a result, unless the code has changed.
- * Files that are named always run.
+ * Runs the test files of one vitest project one after another, each in a separate process, and prints a table of the results.
+ * If a run of all files was interrupted, the next run of all files skips the files that have a result, unless the code has
+ * changed. Files that the command names always run.
  */
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
@@ -17,7 +17,10 @@ export interface Project {
   plural: string;
   /** The time limit of each file, in seconds. */
   limitSeconds: number;
-  /** Runs before each file. If it fails, the file does not run, and has these counts. Default: nothing. */
+  /**
+   * Runs before each file. If `before` reports a failure, the file does not run, and gets the counts of `before`. Default:
+   * nothing.
+   */
   before?: () => Promise<Counts>;
   /** Runs after the last file. Default: nothing. */
   after?: () => Promise<Counts>;
@@ -26,8 +29,8 @@ export interface Project {
 type Done = Record<string, Counts & { seconds: number }>;
 
 /**
- * @param wanted the names of the files, without suffix. Empty: all files of the project
  * The exit code of the process is 1 if a test has failed, and 2 if there is no file with one of the names.
+ * @param wanted the names of the files, without suffix. Empty: all files of the project
  */
 export async function runOneByOne(project: Project, wanted: string[]): Promise<void> {
   const { name: suffix, plural, limitSeconds, before = async () => none, after = async () => none } = project;

@@ -6,7 +6,7 @@ await runOneByOne(
   {
     name: "proof",
     plural: "Proofs",
-    // A proof takes at most 15 minutes on a quiet machine; a CI system's machine may be slower.
+    // A proof takes at most 15 minutes on a machine without other load; a CI system's machine may be slower.
     limitSeconds: 40 * 60,
     before: async () => {
       await run({ name: "put right", command: ["node", "tests/proofs/put-right.ts"] });

@@ -59,7 +59,7 @@ try {
       stdout: { file: fileOf(runs.length) },
       stderr: { file: fileOf(runs.length) },
       reject: false,
-      // Otherwise `go test` would print the remembered result of an earlier run.
+      // Without `-count=1`, `go test` would print the cached result of an earlier run.
       env: { GOFLAGS: `${process.env.GOFLAGS ?? ""} -count=1`.trim() },
     });
     const counts = judge(closingOf(fileOf(runs.length)), exitCode);

@@ -1,6 +1,6 @@
 /**
- * `npm run test:shapes [-- NAME ...]` runs the shapes one after another, each in a local cluster of its own, and removes at the
- * end what the shapes have made on the machine.
+ * `npm run test:shapes [-- NAME ...]` runs the shapes one after another, each in a new local cluster. At the end, the command
+ * removes what the shapes have made on the machine.
  */
 import { env } from "../tests/shapes/berth.ts";
 import { runOneByOne } from "./one-by-one.ts";
@@ -11,7 +11,7 @@ await runOneByOne(
   {
     name: "shape",
     plural: "Shapes",
-    // A shape takes at most 10 minutes on a quiet machine; a CI system's machine may be slower.
+    // A shape takes at most 10 minutes on a machine without other load; a CI system's machine may be slower.
     limitSeconds: 40 * 60,
     after: () => run({ name: "purge", command: ["node", "local/main.ts", "down", "--purge"] }),
   },

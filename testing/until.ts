@@ -1,4 +1,4 @@
-/** Tests wait for a condition only by `until`, which has a name for the condition and a deadline. */
+/** Tests wait for a condition only with `until`, which has a name for the condition and a deadline. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { inspect } from "node:util";
 import { type RunnerTestCase, TestRunner } from "vitest";
@@ -9,9 +9,9 @@ export class Hopeless extends Error {
 }
 
 /**
- * Callers choose a deadline for a quiet machine. `until` waits this many times as long, because machines of CI systems can
- * be that much slower. A wait that is too long costs time only when a test fails; one that is too short makes a test fail by
- * chance.
+ * Callers choose a deadline for a machine without other load. `until` waits this many times as long, because machines of CI
+ * systems can be that much slower. A wait that is too long costs time only when a test fails; a wait that is too short makes a
+ * test fail by chance.
  */
 export const patience = 4;
 
@@ -25,8 +25,8 @@ const isThere = (result: unknown): boolean => result !== undefined && result !==
  * calls `attempt` again later. The wait also ends when its test ends, so that no wait continues after a failed test. If a wait
  * begins after the test's time-out, the wait is part of the clean-up, and the end of the test does not end it.
  * @param what names the condition in the error, for example "session 17 is running"
- * @param seconds the deadline for a quiet machine; the real deadline is `patience` times as long. A call of `attempt` that hangs
- *   does not extend the deadline
+ * @param seconds the deadline for a machine without other load; the real deadline is `patience` times as long. A call of
+ *   `attempt` that hangs does not extend the deadline
  * @param accept default: accepts everything except undefined, null and false
  * @throws Error that names the condition and the last result of `attempt`, or the last error that `attempt` threw
  * @throws Hopeless as soon as `attempt` throws it
@@ -71,8 +71,8 @@ export async function until<T>(
 }
 
 /**
- * Aborts the wait when the current test ends or times out. In a hook, a benchmark or a clean-up, the function does nothing.
- * It also does nothing in a concurrent test, because vitest can't tell which of the running tests is the caller.
+ * Aborts the wait when the current test ends or times out. In a hook, a benchmark or a clean-up, this function does nothing.
+ * In a concurrent test, this function does nothing either, because vitest can't tell which of the running tests is the caller.
  */
 function stopWithTest(end: AbortController): void {
   const test = TestRunner.getCurrentTest<RunnerTestCase | undefined>();

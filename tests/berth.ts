@@ -48,8 +48,8 @@ export async function call(
 }
 
 /**
- * Waits until the session has the state. `seconds` is the deadline for a quiet machine; the real deadline is four times as
- * long (see `patience` in testing/until.ts). If the session fails, throws an error with the session's reason.
+ * Waits until the session has the state. `seconds` is the deadline for a machine without other load; the real deadline is four
+ * times as long (see `patience` in testing/until.ts). If the session fails, throws an error with the session's reason.
  */
 export const reaches = (key: string, id: string, state: string, seconds = 90): Promise<Session> =>
   until(

@@ -15,7 +15,7 @@ export function launch(...more: string[]): Promise<Browser> {
 /** The time limit of an action on a page in milliseconds. Playwright's own limit of 30 s is too short for a busy machine. */
 export const actionMs = 30_000 * patience;
 
-/** Opens a page in a browser context of its own, which ends with the page. */
+/** Opens a page in a new browser context, which ends with the page. */
 export async function openPage(browser: Browser, options?: BrowserContextOptions): Promise<Page> {
   const page = await browser.newPage(options);
   page.setDefaultTimeout(actionMs);

@@ -21,7 +21,7 @@ export interface Run {
   failed: boolean;
   /** The output of Pulumi. */
   output: string;
-  /** The operations on the stack's resources, for example `create Namespace tenant-acme`, sorted; without unchanged ones. */
+  /** The operations that change resources of the stack, for example `create Namespace tenant-acme`, sorted. */
   operations: string[];
 }
 

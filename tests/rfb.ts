@@ -28,8 +28,8 @@ export async function firstFrame(url: string, headers: Record<string, string> = 
 }
 
 /**
- * Sends a click into the middle of the desktop, and the keys for the text. It does not check whether the desktop accepts
- * them.
+ * Sends a click into the middle of the desktop, and the keys for the text. Does not check whether the desktop accepts the click
+ * and the keys.
  */
 export async function typeBlindly(url: string, text: string, headers: Record<string, string> = {}): Promise<void> {
   const { socket, read, width, height } = await openDesktop(url, headers);
@@ -73,7 +73,7 @@ export async function openDesktop(url: string, headers: Record<string, string> =
     if (!securityTypes.includes(1)) throw new Error(`security type None is not offered: ${[...securityTypes]}`);
     socket.send(Buffer.from([1]));
     const result = (await read(4)).readUInt32BE();
-    if (result !== 0) throw new Error(`security result ${result}`);
+    if (result !== 0) throw new Error(`the desktop refused the connection: security result ${result}`);
     socket.send(Buffer.from([1])); // shared
     const init = await read(24);
     await read(init.readUInt32BE(20)); // the desktop's name

@@ -10,8 +10,8 @@ import { colours, firstFrame, typeBlindly } from "./rfb.ts";
 const acme = keyOf("acme");
 const namespace = "tenant-acme";
 /**
- * The deadline in seconds for actions of a desktop or browser, for a quiet machine. The real deadline is four times as long
- * (see `patience` in testing/until.ts). Both are quick, unless the machine is busy.
+ * The deadline in seconds for actions of a desktop or browser, on a machine without other load. The real deadline is four times
+ * as long (see `patience` in testing/until.ts).
  */
 const patience = 60;
 let session: Session;

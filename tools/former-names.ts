@@ -27,7 +27,7 @@ export function withFormerNames<State extends Export>(state: State): State {
   for (const [urn, before] of former)
     if (known.has(before))
       throw new Error(
-        `The stack has both ${urn} and ${before}, which stand for the same object, because an older version ran without this command. Remove the second from the state: \`pulumi state delete '${before}'\` leaves the object in the cluster. Then run this command again.`,
+        `The stack has both ${urn} and ${before}, which are the same object in the cluster, because an older version ran without this command. Remove the second one from the state: \`pulumi state delete '${before}'\` leaves the object in the cluster. Then run this command again.`,
       );
   return JSON.parse(JSON.stringify(state), (_, value) => (typeof value === "string" && former.get(value)) || value);
 }

@@ -17,7 +17,8 @@ export interface Container {
   /** Waits until the container has ended by itself. */
   end: () => Promise<void>;
   /**
-   * Sends SIGTERM, and SIGKILL after `seconds` of a quiet machine, which is `patience` times as long. Returns the exit code.
+   * Sends SIGTERM, and SIGKILL after `patience` times `seconds`. `seconds` is enough for a machine without other load. Returns
+   * the exit code.
    */
   stop: (seconds: number) => Promise<number>;
 }

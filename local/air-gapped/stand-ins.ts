@@ -6,8 +6,8 @@ import { quoted } from "../lib/process.ts";
 import type { PluginFolder } from "../pulumi/tools.ts";
 
 /**
- * The plugins of which one tells users that stand-ins are in use: the first of them that has a stand-in. Pulumi starts a plugin
- * once per provider. Every stack of Berth has exactly one provider of random values, and at least one of Kubernetes.
+ * The first plugin in this list that has a stand-in tells users that stand-ins are in use. Pulumi starts a plugin once per
+ * provider. Every stack of Berth has exactly one provider of random values, and at least one provider of Kubernetes objects.
  */
 const tellers = ["random", "kubernetes", "docker"];
 

@@ -33,7 +33,7 @@ const remembers = ["config", "store", "queue", "cluster", "berthd", ...decided];
 /** The packages that `domain` may import. They only compute, and do no input or output. */
 const purePackages = "^(zod|node:crypto|crypto)$|node_modules/(zod/|@kubernetes/client-node/dist/util\\.js$)";
 
-/** These files give the connection to BullMQ or to `queue`, and send no command themselves. */
+/** These files pass the connection to Redis on to BullMQ or to `queue`, and send no command to Redis themselves. */
 const passesConnection = "^(worker/sessionWorker|api/access/rateLimit)\\.ts$";
 
 export const runtime: Layered = {
@@ -90,7 +90,7 @@ export const infra: Layered = {
   more: [],
 };
 
-/** infra may import these files of the runtime, so that config and runtime compute quantities by the same functions. */
+/** infra may import these files of the runtime, so that config and runtime compute quantities with the same functions. */
 const shared = "^\\.\\./runtime/src/domain/(quota/(quantity|quantities)|tiers)\\.ts$";
 
 const rulesOf = ({ main, layers, more }: Layered): IForbiddenRuleType[] => [

@@ -1,6 +1,6 @@
 /**
- * Checks the environments in the GitHub workflows, and runs the steps that scan images with programs that only write down how they
- * are called. actionlint checks neither.
+ * Checks the environments in the GitHub workflows, and runs the steps that scan images. In these runs, scripts replace the
+ * programs that a step calls, and record the arguments. actionlint checks neither the environments nor the steps' results.
  */
 import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -58,9 +58,9 @@ const state = {
 };
 
 /**
- * A runner whose programs print what this state would give, and write down how they were called.
+ * Makes a runner with scripts in place of programs: `pulumi` prints values of this state, and the others record their arguments.
  * @param bad trivy fails if its arguments contain this text
- * @param more other programs, by name: the text of their shell scripts. Each writes down its arguments
+ * @param more further programs, by name, with the text of their shell scripts. Each program also records its arguments
  */
 function openRunner(bad = "none", more: Record<string, string> = {}) {
   const folder = mkdtempSync(join(tmpdir(), "berth-runner-"));
@@ -91,7 +91,7 @@ function openRunner(bad = "none", more: Record<string, string> = {}) {
       const { exitCode } = await execa("bash", [...strict, "-c", run], { cwd: root, env, reject: false });
       return { exitCode, output: readFileSync(output, "utf8") };
     },
-    /** The calls of this program with the image. */
+    /** The recorded calls of this program whose arguments contain `image`. */
     calls: (program: string, image: string) =>
       existsSync(log)
         ? readFileSync(log, "utf8")

@@ -26,7 +26,7 @@ export function addonManifests(): string {
     .join("---\n");
 }
 
-/** Replaces every `${NAME}` by its value. Throws for a name without a value. */
+/** Replaces every `${NAME}` with its value. Throws for a name without a value. */
 export function fill(template: string, values: Record<string, string>): string {
   return template.replaceAll(/\$\{(\w+)\}/g, (_, name: string) => {
     const value = values[name];

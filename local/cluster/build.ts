@@ -119,8 +119,9 @@ export const buildKubernetes = (): Promise<string> =>
   });
 
 /**
- * Obtains the other programs unless this version exists already (about two minutes). Published programs are copied or downloaded
- * if possible, as in `obtainKubernetes`. The others are built. Returns a text for the step's line.
+ * Obtains the cluster's programs except Kubernetes' own, unless this version exists already (about two minutes). Published
+ * programs are copied or downloaded if possible, as in `obtainKubernetes`. The others are built. Returns a text for the step's
+ * line.
  */
 export const ensurePrograms = (): Promise<string> =>
   buildOnce(programsDir, async (dir) => {

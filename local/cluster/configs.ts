@@ -1,4 +1,4 @@
-/** The configuration files of the cluster's daemons. Each function returns the text of one file. No function does any I/O. */
+/** The configuration files of the cluster's daemons. The functions return the texts of the files. No function does any I/O. */
 import { stringify } from "yaml";
 import { machine } from "../../machine/machine.ts";
 import {
@@ -59,8 +59,8 @@ function registryHosts(): string {
 }
 
 /**
- * containerd lowers no OOM score, because root may lack CAP_SYS_RESOURCE, which this needs. containerd uses cgroupfs, because the
- * machine may lack systemd.
+ * containerd lowers no OOM score, because a lower score needs CAP_SYS_RESOURCE, which root may lack. containerd uses cgroupfs,
+ * because the machine may lack systemd.
  */
 export function containerdConfig(pauseImage: string): string {
   return `version = 2

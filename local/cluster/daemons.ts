@@ -29,7 +29,7 @@ export interface Forward {
 export const pidInNode = ({ name }: Daemon): number | undefined => firstOf(name);
 
 /**
- * Starts the daemon unless it runs. Restarts it if its command, its files or its forwards have changed. Returns whether the
+ * Starts the daemon unless it runs. Restarts a running daemon whose command, files or forwards have changed. Returns whether the
  * daemon was started or restarted.
  */
 export async function ensure(daemon: ClusterDaemon): Promise<boolean> {

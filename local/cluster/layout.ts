@@ -19,8 +19,8 @@ export const podLogsDir = inState("pod-logs");
 export const volumesDir = inState("volumes");
 
 /**
- * containerd's folder in the node, which has its own /run. This is the default path, because cadvisor looks for containerd there.
- * Otherwise cadvisor's metrics would lack the pods' labels.
+ * containerd's folder in the node, which has its own /run. The folder is containerd's default one, because cadvisor looks for
+ * containerd there. With another folder, cadvisor's metrics would lack the pods' labels.
  */
 export const containerdRunDir = "/run/containerd";
 export const containerdSocket = join(containerdRunDir, "containerd.sock");

@@ -60,8 +60,8 @@ export function refuseEarlierVersion(dir = stateDir): void {
 }
 
 /**
- * Whether the directory is Berth's. It is if its README has Berth's text. An empty README counts if it is the only file, because a
- * killed start may have left it.
+ * Whether the directory is Berth's: whether its README begins with Berth's text. An empty README counts too if it is the only
+ * file, because a killed start may have left an empty README.
  */
 function isClaimed(dir: string): boolean {
   if (!existsSync(ownershipFile(dir))) return false;

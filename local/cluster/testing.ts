@@ -13,7 +13,7 @@ const { registry } = machine;
 /**
  * Runs `kubectl wait`. Throws if the deadline passes.
  * @param condition for example condition=Ready
- * @param seconds the deadline for a quiet machine; the real deadline is `patience` times as long, as that of `until`
+ * @param seconds the deadline for a machine without other load; the real deadline is `patience` times as long, as in `until`
  * @param what the objects, and further arguments of kubectl
  */
 export const kubectlWait = (condition: string, seconds: number, ...what: string[]): Promise<string> =>

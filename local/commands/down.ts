@@ -16,15 +16,15 @@ export async function down(purge: boolean): Promise<void> {
   await step("Stop the cluster", async () => {
     const ran = nodePid() !== undefined;
     await stopNode();
-    return ran ? "stopped" : "there is none";
+    return ran ? "stopped" : "it did not run";
   });
   if (purge)
     await step("Remove the cluster's state", async () => {
       removeState();
-      return "its programs stay in the cache";
+      return "the cluster's programs stay in the cache";
     });
   console.log(
-    purge ? "Nothing is left but the cache of programs." : "Stopped. `npm run up` starts Berth again with its data.",
+    purge ? "Stopped. Berth's state is removed." : "Stopped. `npm run up` starts Berth again with all of its data.",
   );
   if (purge && packages.length > 0)
     console.log(

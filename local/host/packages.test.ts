@@ -1,4 +1,7 @@
-/** Checks an apt-get that survives its run, an apt-get whose run fails because of another task, and what package scripts do. */
+/**
+ * Checks three cases: apt-get still runs after a killed `npm run up`; another task fails while apt-get runs; package scripts try
+ * to start and enable services.
+ */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -51,7 +54,7 @@ it("waits for the apt-get of a run that was killed", async ({ skip }) => {
   );
 });
 
-/** An apt-get that does what `script` says when it installs, and a dpkg without work. */
+/** Makes scripts in place of two programs: `apt-get install` runs `script`, and dpkg does nothing. */
 const fakes = (script: string) => `
     mkdir /run/bin && export PATH=/run/bin:$PATH
     printf '#!/bin/sh\n' >/run/bin/dpkg
@@ -84,7 +87,7 @@ it("is interrupted where something beside it has failed, and is completed later"
 
 it("starts no service, and enables none that was not enabled", async ({ skip }) => {
   skip(!isRoot || !onPath("unshare"), "only root can hide /run from the test");
-  // What a package's scripts do in Debian, with the machine's programs replaced by ones that print how they are called.
+  // The package scripts of Debian make these calls. Scripts that record their arguments replace the machine's programs.
   const postinst = `
     PATH=\${PATH#*=}
     if deb-systemd-helper --quiet was-enabled docker.service; then deb-systemd-helper enable docker.service

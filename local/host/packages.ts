@@ -82,7 +82,7 @@ const apt = "apt-get";
 export async function aptEnded(): Promise<void> {
   const pid = pidOf(apt);
   if (pid === undefined) return;
-  const ended = () => waitFor("The end of apt-get", 600, async () => pidOf(apt) !== pid);
+  const ended = () => waitFor("apt-get, which a killed run has left,", 600, async () => pidOf(apt) !== pid);
   await step(`Wait for apt-get (process ${pid}), which a killed run has left`, ended);
 }
 

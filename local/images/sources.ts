@@ -1,7 +1,10 @@
 /** Finds the mirrors from which this machine gets Debian's packages. */
 import { execa } from "execa";
 
-/** Returns an apt sources list for `release` with this machine's mirrors. Default: the release on which Berth builds images. */
+/**
+ * Returns an apt sources list with this machine's mirrors.
+ * @param release a release of Debian. Default: the Debian release of the base images on which Berth builds
+ */
 export async function machineSources(release = "bookworm"): Promise<string> {
   const format = "$(LABEL)|$(REPO_URI)";
   const { stdout } = await execa("apt-get", ["indextargets", "--format", format, "Created-By: Packages"]);

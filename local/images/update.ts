@@ -64,7 +64,7 @@ async function update(file: string, copies: string[]): Promise<number> {
   }
   console.log(`${moved.length} of ${asked.length} images moved.`);
   if (left.length > 0)
-    console.error(`\nThese images stay as they are, because their registry did not answer:\n${left.join("\n")}`);
+    console.error(`\nThese images stay as they are, because their registry gave no digest:\n${left.join("\n")}`);
   return left.length > 0 ? 1 : 0;
 }
 

@@ -8,7 +8,7 @@ export const cgroupFolders = (name: string) => `${mounted}/{,*/}${name}`;
 
 /**
  * Returns the command line that makes a cgroup in each hierarchy and runs a command in the cgroup. If systemd started Berth as a
- * service and the command had no cgroup of its own, systemd would end the command when the service ends.
+ * service and the command stayed in the service's cgroup, systemd would end the command when the service ends.
  * @param leaf with cgroup v2, the name of the cgroup's child that the command joins, because only leaves may hold processes. With
  * v1, the command joins the cgroup itself. Default: `daemons`
  */

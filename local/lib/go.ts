@@ -76,8 +76,8 @@ export const goFlags = [
 ];
 
 /**
- * The environment variables that belong to the flags. cgo is off, because the programs must need no C library: some run in images
- * that contain no other files.
+ * The environment variables of every `go build` and `go test` of these modules. cgo is off, because the programs must need no C
+ * library: some programs run in images that contain no other files.
  */
 export const goEnvironment = { CGO_ENABLED: "0", GOFLAGS: "" };
 

@@ -126,7 +126,7 @@ export function unobtainable(error: unknown): Unobtainable {
   throw error;
 }
 
-/** @param found the file's SHA-256. `sum` is the known one, if there is one */
+/** @param found the file's SHA-256. `sum` is the SHA-256 that the file should have; undefined if it is not known */
 async function checkMirrored(from: string, path: string, found: string, sum: string | undefined): Promise<void> {
   if (found === sum) return;
   const list = await open(inMirror(from, "SHA256SUMS"));

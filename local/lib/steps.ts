@@ -7,7 +7,7 @@ const signals = new AsyncLocalStorage<AbortSignal>();
 
 const never = new AbortController().signal;
 
-/** The signal of the running task. It is aborted when the task must end because another task failed. */
+/** The signal of the running task. The signal is aborted when the task must end because another task failed. */
 export const stopSignal = (): AbortSignal => signals.getStore() ?? never;
 
 /** Runs `work`. Inside `work`, `stopSignal` returns `signal`. */

@@ -15,7 +15,7 @@ export async function freeLock(backend: string, stack: string): Promise<void> {
   if (pid === undefined) return;
   const isFree = async () => removeStaleLocks(backend, stack) === undefined;
   await step(`Wait for another pulumi (process ${pid}), which works on the stack ${stack}`, () =>
-    waitFor(`The end of the other pulumi (end it with kill ${pid})`, 300, isFree),
+    waitFor(`The stack ${stack}, which another pulumi has locked (kill ${pid} ends that pulumi),`, 300, isFree),
   );
 }
 

@@ -18,11 +18,11 @@ const { dockerSocket, kubeconfig, noProxy, registry, stateDir } = machine;
 /** The outputs that `infra/index.ts` exports. */
 export interface StackOutputs {
   apiUrl: string;
-  /** API keys by tenant and name; each tenant has one named `default`, unless its config says otherwise. */
+  /** API keys by tenant and by key name. Each tenant has a key named `default`, unless its config names other keys. */
   tenantKeys: Record<string, Record<string, string>>;
   adminKey: string;
   tenantNamespaces: Record<string, string>;
-  /** The reference of the image, with its digest. */
+  /** The references of Berth's three images, each with its digest. */
   apiImage: string;
   agentImage: string;
   berthdImage: string;

@@ -89,7 +89,7 @@ export async function obtainPulumi(): Promise<string> {
   needAirGapped("one of Pulumi's plugins");
   const { layStandIns } = await import("../air-gapped/stand-ins.ts");
   const names = layStandIns(standInsHome, pulumiRoot, plugins);
-  return `${line}; Berth's stand-ins serve for the plugins ${names.join(", ")}, which can't be had (docs/air-gapped.md)`;
+  return `${line}; Berth's stand-ins serve for the plugins ${names.join(", ")}, which can't be downloaded (docs/air-gapped.md)`;
 }
 
 /** Whether the CLI exists. */
@@ -126,7 +126,10 @@ export async function buildCli(): Promise<string> {
  */
 function needAirGapped(what: string): void {
   if (!existsSync(join(root, "local", "air-gapped")))
-    throw new UserError(`${what} can't be had: name a mirror in BERTH_MIRROR (docs/air-gapped.md).`);
+    throw new UserError(
+      `${what} can't be downloaded, and this checkout lacks local/air-gapped, which could replace it: ` +
+        "name a mirror in BERTH_MIRROR (docs/air-gapped.md).",
+    );
 }
 
 /** Obtains or builds all of Pulumi, for tests and commands that use Pulumi without `npm run up`. */

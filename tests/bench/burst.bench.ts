@@ -1,7 +1,7 @@
 /**
  * Compares cold sessions with pairs on the fake nodes: one at a time, and 300 at the same time. A pair is a bare Secret and a
- * bare pod with the spec of a session's pod. The times end when the session runs, or when the pair's pod is ready. Both have
- * the same client.
+ * bare pod with the spec of a session's pod. The times end when the session runs, or when the pair's pod is ready. This program
+ * requests both the sessions and the pairs.
  */
 import { randomBytes } from "node:crypto";
 import { until } from "@berth/testing/until.ts";
@@ -13,7 +13,7 @@ import { median, report } from "./report.ts";
 import { call } from "./runtime.ts";
 
 const [apiPort, workerPort] = [23_130, 23_140];
-/** How many start one after another, and how many at the same time, in each round. */
+/** In each round: how many sessions or pairs start one after another, and how many start at the same time. */
 const [single, burst] = [10, 300];
 const rounds = 5;
 const namespace = namespaceOf("bench");
@@ -22,7 +22,7 @@ const fleet = await startFleet({ apiPort, workerPort });
 const { core, config, runtime } = fleet;
 const database = runtime.database();
 
-/** The start limit of all tenants now. Undefined as long as the worker is not the leader. */
+/** How many sessions of all tenants may be starting at the same time now. Undefined as long as the worker is not the leader. */
 async function startLimit(): Promise<number | undefined> {
   const text = await (await fetch(`http://127.0.0.1:${workerPort}/metrics`)).text();
   const limit = /^berth_start_limit (\d+)$/m.exec(text)?.[1];

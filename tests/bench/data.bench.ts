@@ -175,7 +175,7 @@ try {
       ),
     down: async (url: string) => {
       const bytes = await exchange(url, "GET", authorized(key));
-      if (bytes !== length["content-length"]) throw new Error(`${bytes} bytes were received`);
+      if (bytes !== length["content-length"]) throw new Error(`${bytes} bytes of the file were received`);
     },
   };
   for (const [direction, work] of Object.entries(directions)) {

@@ -24,7 +24,8 @@ try {
       connections: 20,
       duration,
     });
-    if (result.non2xx > 0 || result.errors > 0) throw new Error(`${result.non2xx} refusals, ${result.errors} errors`);
+    if (result.non2xx > 0 || result.errors > 0)
+      throw new Error(`${result.non2xx} responses not 2xx, ${result.errors} errors`);
     return result.requests.total / result.duration;
   };
   await sleep(500);

@@ -36,5 +36,5 @@ for (const figure of figures) {
   console.log(`${name.padEnd(36)} ${value.toFixed(2).padStart(10)}  ${target}${meets(figure) ? "" : "  MISSED"}`);
 }
 for (const file of failed) console.log(`${file} failed`);
-if (files.length === 0) console.log(`no benchmark begins with ${wanted.join(" or ")}`);
+if (files.length === 0) console.log(`the name of no benchmark begins with ${wanted.join(" or ")}`);
 if (failed.length > 0 || files.length === 0 || !figures.every(meets)) process.exitCode = 1;

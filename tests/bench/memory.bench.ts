@@ -28,7 +28,7 @@ try {
     await sleep(2_000);
     const metrics = await (await fetch(`http://127.0.0.1:${workerPort}/metrics`)).text();
     running = Number(/^berth_sessions\{state="running"\} (\d+)$/m.exec(metrics)?.[1] ?? 0);
-    if (running >= reported + 100) console.error(`  ${running} of ${sessions} run`);
+    if (running >= reported + 100) console.error(`  ${running} of ${sessions} sessions run`);
     reported = Math.max(reported, Math.floor(running / 100) * 100);
   }
   await reportMemory(sessions);

@@ -50,7 +50,7 @@ try {
     const [queued, { loads }] = await Promise.all([queuedSessions(database), loadsOf(database, tenantOf)]);
     const { queue, allowances } = candidatesOf(queued, tenantOf);
     const { postponed } = plan({ queue, allowances, loads, lastTurn, maxStarting: slots });
-    if (postponed.length !== sessions) throw new Error(`${postponed.length} sessions wait, and not ${sessions}`);
+    if (postponed.length !== sessions) throw new Error(`${postponed.length} sessions wait, instead of ${sessions}`);
     return (performance.now() - began) / 1_000;
   };
   const before = process.memoryUsage().rss;

@@ -15,7 +15,7 @@ import { call, cpuOf, startRuntime, tokenKey } from "./runtime.ts";
 
 const [callPort, podPort] = [23_080, 23_090];
 const claims = 100;
-/** How many claims are made at the same time, and how many in all, when their rate is measured. */
+/** While the rate of claims is measured: how many claims are made at the same time, and how many in total. */
 const [clients, many] = [16, 1_000];
 
 const runtime = await startRuntime({ warmPools: { small: 1 } });
@@ -40,7 +40,7 @@ async function createWarm(): Promise<string> {
   return id;
 }
 
-/** Fills the pool with sessions that have no pods. */
+/** Fills the warm pool with sessions that have no pods. */
 async function fill(): Promise<void> {
   await database.query(
     `INSERT INTO sessions (id, tenant, namespace, tier, state, pod_ip, warm, workspace_mode, started_at)
@@ -51,7 +51,7 @@ async function fill(): Promise<void> {
   await database.query("VACUUM ANALYZE sessions");
 }
 
-/** Claims all sessions of the full pool at these APIs. Returns the claims per second. */
+/** Claims all sessions of the full warm pool through these API processes. Returns the claims per second. */
 async function claimMany(...ports: number[]): Promise<number> {
   let next = 0;
   const began = performance.now();
@@ -74,7 +74,7 @@ async function takeTask(id: string): Promise<number> {
   const headers = { authorization: `Bearer ${sessionToken(tokenKey, id)}`, prefer: "wait=25" };
   const answer = await fetch(`http://127.0.0.1:${podPort + 2}/session/task`, { headers });
   await answer.json();
-  if (answer.status !== 200) throw new Error(`the task was answered ${answer.status}`);
+  if (answer.status !== 200) throw new Error(`GET /session/task: HTTP ${answer.status}`);
   return performance.now();
 }
 

@@ -1,5 +1,5 @@
 /**
- * Measures webhooks of an API process and a worker process on this machine. The rate is compared with the one of a bare client
+ * Measures webhooks of an API process and a worker process on this machine. The rate is compared with the rate of a bare client
  * that posts the same bodies to the same receivers, with as many connections. All receivers are in this process. The worker is
  * not the leader, because its Lease's namespace does not exist. So it only sends webhooks, and no session starts.
  */
@@ -61,7 +61,7 @@ const runtime = await startRuntime(webhooksOf("bench"), webhooksOf("neighbour"))
 const folder = mkdtempSync(join(tmpdir(), "berth-bench-"));
 const database = runtime.database();
 
-/** Adds an ended session with as many events to the audit trail. */
+/** Adds an ended session with `count` events to the audit trail. */
 async function addEvents(tenant: Tenant, count: number): Promise<void> {
   await database.query(
     `WITH session AS (
@@ -78,7 +78,7 @@ async function arrivals(): Promise<{ posts: typeof got; perSecond: number }> {
   await until(`${deliveries} deliveries`, 120, () => got.length >= deliveries);
   const posts = got;
   got = [];
-  if (posts.length !== deliveries) throw new Error(`${posts.length} deliveries arrived, and not ${deliveries}`);
+  if (posts.length !== deliveries) throw new Error(`${posts.length} deliveries arrived, instead of ${deliveries}`);
   const [first, last] = [posts[0]?.at ?? 0, posts.at(-1)?.at ?? 0];
   return { posts, perSecond: (deliveries / (last - first)) * 1_000 };
 }

@@ -45,7 +45,7 @@ await flows.createFlowSchema({
   body: {
     metadata: { name },
     spec: {
-      // The FlowSchema must come before the one that all service accounts share.
+      // The FlowSchema must come before the FlowSchema that all service accounts share.
       matchingPrecedence: 500,
       priorityLevelConfiguration: { name: "workload-low" },
       rules: [

@@ -18,8 +18,8 @@ const programs =
 const command = new RegExp(`^([A-Z_]+=\\S+ )*(${programs.replaceAll(" ", "|")}) `);
 
 /**
- * Returns the commands and the YAML of the page, in the order of the page. Fences of other languages, or of no language,
- * contain no commands.
+ * Returns the commands and the YAML of the page, in the order of the page. Commands are in indented blocks, in fences of the
+ * language `sh` and in code spans; YAML is in fences of the language `yaml`. All other fences are ignored.
  * @throws Error if a block is not shell code
  */
 export function printed(markdown: string): Printed[] {

@@ -8,7 +8,7 @@
 export interface Run {
   /** Shell code that runs before the command: steps that the page describes in words, or that only the proof needs. */
   given?: string;
-  /** Replacements for values that readers must replace by their own: text of the page → shell code. */
+  /** Replacements for values that readers must replace with their own: text of the page → shell code. */
   with?: Record<string, string>;
   /** The text on the command's standard input. After the text, the input ends. Default: no text. */
   stdin?: string;
@@ -20,7 +20,7 @@ export interface Run {
   shows?: RegExp;
   /** The command does not end by itself. The proof stops the command as soon as the output matches this pattern. */
   until?: RegExp;
-  /** The time limit in seconds for a quiet machine; the real limit is `patience` times as long. Default: 120. */
+  /** The time limit in seconds for a machine without other load; the real limit is `patience` times as long. Default: 120. */
   seconds?: number;
 }
 
@@ -85,7 +85,7 @@ export const mentions: Record<string, string> = {
 const gate = { not: "the gate runs it" };
 const proof = (name: string): NotRun => ({ not: `the proof ${name} runs it` });
 
-/** Replaces the reader's stack by the stack of this machine. */
+/** Replaces the reader's stack with the stack of this machine. */
 const dev = { "-s prod": "-s dev" };
 const local = { "berth-prod": "berth-local" };
 

@@ -112,7 +112,7 @@ test(
   "with cgroup v2 and systemd, the cluster and Docker start and stop, and leave nothing behind",
   async ({ skip }) => {
     const missing = ["mmdebstrap", "qemu-system-x86_64"].filter((program) => !onPath(program));
-    skip(missing.length > 0, `${missing.join(" and ")} not there (Debian's packages mmdebstrap, qemu-system-x86)`);
+    skip(missing.length > 0, `${missing.join(" and ")} missing (Debian's packages mmdebstrap, qemu-system-x86)`);
     skip(process.arch !== "x64", "the kernel and the programs of the virtual machine are for amd64");
     const debian = await debianRoot("bookworm", packages).catch(String);
     skip(!debian.startsWith("/"), `Debian's packages are not available: ${debian.trim().split("\n").at(-1)}`);

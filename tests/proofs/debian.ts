@@ -24,7 +24,7 @@ const resolver = "10.0.2.3";
 export function hindrance(): string | undefined {
   const missing = ["mmdebstrap", "systemd-nspawn", "slirp4netns", "go", "npm"].filter((program) => !onPath(program));
   if (missing.length > 0)
-    return `${missing.join(", ")} not there (Debian's packages mmdebstrap, systemd-container, slirp4netns)`;
+    return `this machine lacks ${missing.join(", ")} (Debian's packages mmdebstrap, systemd-container, slirp4netns)`;
   if (existsSync("/sys/fs/cgroup/cgroup.procs")) return "the container needs cgroup v1, and this machine has cgroup v2";
   return undefined;
 }

@@ -18,8 +18,8 @@ import { printTable } from "./table.ts";
 
 const minutes = 60_000;
 /**
- * The default time limit of a command, in seconds, for a quiet machine. The real limit is four times as long (see `patience`
- * in testing/until.ts).
+ * The default time limit of a command, in seconds, for a machine without other load. The real limit is four times as long (see
+ * `patience` in testing/until.ts).
  */
 const patience = 120;
 

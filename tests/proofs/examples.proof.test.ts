@@ -93,7 +93,7 @@ test.each([
   const keys = name === "kind" ? ["registry"] : Object.keys(others); // the stack `kind` names its cluster by context
   for (const key of keys) expect(config[`berth:${key}`], key).toEqual(others[key]?.value);
   if (nodes !== undefined) expect(config["berth:prometheus"].kubelets.nodes).toEqual(nodes.value);
-  // What is open to the worker and closed to sessions has no nodes and no pods.
+  // The network policies open the ranges of `kubernetesApi` to the worker and close them to sessions. So no node may be in them.
   const api: { cidr: string }[] = config["berth:kubernetesApi"] ?? [];
   for (const { cidr } of api)
     for (const range of config["berth:prometheus"].kubelets.nodes)

@@ -113,7 +113,7 @@ interface Repeats {
 
 /**
  * Returns a function that makes GET and POST requests in turn. With `again`, the function repeats a request after 503 or a
- * broken connection, for a minute of a quiet machine.
+ * broken connection, for at most four minutes (60 s times `patience`).
  */
 function requester(again: boolean, repeats: Repeats) {
   let turn = 0;

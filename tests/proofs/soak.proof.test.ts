@@ -1,6 +1,6 @@
 /**
  * For 8 minutes, or for BERTH_SOAK_MINUTES, the proof starts, stops, suspends, resumes and views sessions, and kills
- * processes of API and worker, all at random. It takes longer if the memory of a process could not be measured for long enough
+ * processes of API and worker, all at random. The proof takes longer if the memory of a process was not measured for long enough
  * in this time. `npm run test:proofs` ends a proof after 40 minutes. So run a longer proof
  * directly: `BERTH_SOAK_MINUTES=60 npx vitest run --project proof soak`. The proof checks that nothing is lost, nothing is left
  * over, no log has an error, and memory does not grow. Kills end after a third of the time, so that the memory of the last
@@ -28,13 +28,13 @@ const minutes = Number(process.env.BERTH_SOAK_MINUTES ?? 8);
 const { BERTH_SOAK_SEED: chosen = "14" } = process.env;
 const seed = chosen === "random" ? Date.now() % 1_000_000 : Number(chosen);
 const tenants: Tenant[] = ["acme", "globex"];
-/** The highest number of sessions of each tenant at the same time. A machine with 2 cores can run 4 desktops in all. */
+/** The highest number of each tenant's sessions at the same time. A machine with 2 cores can run 4 desktops at the same time. */
 const most: Record<Tenant, number> = { acme: 3, globex: 1 };
 /** The proof fails if a process has more resident memory, in MiB. The pods' own memory limit is 512 MiB. */
 const mostMib = 400;
 /**
- * Growth of used memory up to this limit, in MiB per minute, is noise. In less than 5 measured minutes, 5 MiB in all are
- * noise.
+ * Growth of used memory up to this limit, in MiB per minute, is noise. If less than 5 minutes were measured, a total growth of
+ * 5 MiB is noise.
  */
 const flat = 1;
 /**
@@ -54,7 +54,7 @@ function randomFrom(seed: number): () => number {
   };
 }
 const oneOf = <T>(random: () => number, list: readonly T[]): T | undefined => list[Math.floor(random() * list.length)];
-/** Calls and kills have generators of their own, so that the choices of one do not depend on the pace of the other. */
+/** Calls and kills have separate random number generators, so that the choices of one do not depend on the pace of the other. */
 const [forCalls, forKills] = [randomFrom(seed), randomFrom(seed + 1)];
 
 let database: Kysely<Schema>;

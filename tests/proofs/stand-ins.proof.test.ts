@@ -1,5 +1,5 @@
 /**
- * If a machine reaches only package registries, Berth builds Pulumi from Go modules and replaces Pulumi's plugins by
+ * If a machine reaches only package registries, Berth builds Pulumi from Go modules and replaces Pulumi's plugins with
  * stand-ins. A stack that the official plugins created can be continued with stand-ins, and the other way round.
  */
 import { randomBytes } from "node:crypto";

@@ -76,7 +76,7 @@ async function traces(): Promise<string> {
 }
 
 afterAll(async () => {
-  await pulumi("destroy").catch(() => {}); // only after a failure is there something left
+  await pulumi("destroy").catch(() => {}); // only after a failed test does the stack still have resources
   await execa("pulumi", ["stack", "rm", name, "--yes"], { cwd: checkout, env: stackEnvironment(), reject: false });
   rmSync(checkout, { recursive: true, force: true });
 });

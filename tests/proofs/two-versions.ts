@@ -22,7 +22,7 @@ export const ended = 20_000;
 export const workspace = "/home/agent/workspace";
 /**
  * The maximum number of attempts that a viewer may need to reconnect. The waits before these attempts take less than 5 s in
- * all; see viewer.ts.
+ * total; see viewer.ts.
  */
 const fewTries = 4;
 /** The maximum number of milliseconds from the loss of a desktop until the viewer sees the desktop again. */
@@ -168,7 +168,7 @@ export class TwoVersions {
 
   /**
    * Requests a session for the tenant globex, which must wait in the queue. Sends the request again after 503 or a broken
-   * connection, for a minute of a quiet machine. Throws if the request fails.
+   * connection, for at most four minutes (60 s times `patience`). Throws if the request fails.
    */
   async #queueOne(): Promise<undefined> {
     const headers = { "idempotency-key": crypto.randomUUID() };

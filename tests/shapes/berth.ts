@@ -1,5 +1,5 @@
 /**
- * The variables of the Berth in which the shapes run: a Berth of its own, beside the Berth that may run on the machine.
+ * The variables of the Berth in which the shapes run: a separate Berth, beside the Berth that may run on the machine.
  * vitest.config.ts sets these variables for all shapes, so `machine` in a shape describes this Berth.
  */
 export const env = {

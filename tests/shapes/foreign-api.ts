@@ -1,7 +1,8 @@
 /**
  * Another server of a metrics API, as a cluster may have one before Berth comes. The server is a program of Node.js in a pod. It
  * answers the requests by which Kubernetes discovers an API. For metrics.k8s.io, it also reports the same small use of CPU and
- * memory for each pod of a namespace and for the node. It is no metrics-server, and no adapter: no test measures what it says.
+ * memory for each pod of a namespace and for the node. The server measures nothing, so no test compares the values that it
+ * reports.
  */
 import { execa } from "execa";
 import { stringify } from "yaml";

@@ -1,8 +1,8 @@
 /**
- * A second node of the local cluster: a kubelet with a containerd of its own, in the same Linux namespaces as the first node. The
- * two nodes share the network, so pods of both get their addresses from the same range, and one kube-proxy and one netpol serve
- * both. The control groups of the second node's pods are below a group of their own, because a kubelet ends pods that it
- * does not know.
+ * A second node of the local cluster: a kubelet with a separate containerd, in the same Linux namespaces as the first node. The
+ * two nodes share the network, so pods of both nodes get their addresses from the same range, and one kube-proxy and one netpol
+ * serve both nodes. The control groups of the second node's pods are below a separate control group, because a kubelet ends pods
+ * that it does not know.
  */
 import { parse, stringify } from "yaml";
 import { kubelet } from "../../local/cluster/components.ts";

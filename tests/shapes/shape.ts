@@ -1,6 +1,6 @@
 /**
- * A shape: a cluster that differs from the usual local cluster, with the config that Berth then needs. Each shape starts a local
- * cluster of its own, changes the cluster, deploys the stack `dev`, and passes the end-to-end test of a session.
+ * A shape: a cluster that differs from the usual local cluster, with the config that Berth then needs. Each shape starts a new
+ * local cluster, changes the cluster, deploys the stack `dev`, and passes the end-to-end test of a session.
  */
 import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -17,8 +17,8 @@ export interface Shape {
   /** Further variables for the start of the local cluster. Default: none. */
   variables?: Record<string, string>;
   /**
-   * Changes the cluster, before the stack is deployed. What `cleanUp` gets is undone after the stack is destroyed. Default:
-   * nothing.
+   * Changes the cluster, before the stack is deployed. The functions that `prepare` adds to `cleanUp` are called after the stack
+   * is destroyed. Default: nothing.
    */
   prepare?: (cleanUp: AsyncDisposableStack) => Promise<void>;
   /** A config that `up` refuses before anything is made, and the text of the refusal. Default: none. */
@@ -58,7 +58,7 @@ export function testShape({ what, variables, prepare, refused, change, check }: 
   const cleanUp = new AsyncDisposableStack();
 
   beforeAll(async () => {
-    await removeCluster(); // of an interrupted run
+    await removeCluster(); // an interrupted run may have left a cluster
     cleanUp.defer(removeCluster);
     await run(process.execPath, ["tests/proofs/cluster-only.ts"], variables);
     await ensureStack("dev");

@@ -1,4 +1,4 @@
-/** Sessions run on nodes of their own, whose taint keeps all other pods away. */
+/** Sessions run on separate nodes, whose taint keeps all other pods away. */
 import { expect } from "vitest";
 import { kubectl } from "../../local/cluster/kubectl.ts";
 import { machine } from "../../machine/machine.ts";

@@ -19,7 +19,7 @@ export const accessKeys = (seen: Seen, wanted: Wanted): Choice[] => [
 /** The Berths of other stacks. */
 const othersOf = ({ berths }: Pick<Seen, "berths">, stack: string) => berths.filter((berth) => berth.stack !== stack);
 
-/** The beginning of the names of another Berth's tenants, or the usual one if the Berth has no tenant yet. */
+/** The beginning of the names of another Berth's tenant namespaces; if it has no tenant yet, the prefix that it usually has. */
 const prefixOf = ({ namespace, tenantPrefix }: SeenBerth): string =>
   tenantPrefix ?? (namespace === "berth" ? "tenant-" : `${namespace}-`);
 

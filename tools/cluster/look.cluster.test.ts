@@ -1,5 +1,5 @@
 /**
- * Reads the local cluster by `lookAt`, and compares the result with the fixture `local` that the tests of `npm run init`
+ * Reads the local cluster with `lookAt`, and compares the result with the fixture `local` that the tests of `npm run init`
  * use.
  */
 import { expect, test, vi } from "vitest";

@@ -1,4 +1,4 @@
-/** Tests what `lookAt` makes of the objects that Kubernetes answers with. look.cluster.test.ts asks a cluster. */
+/** Tests how `lookAt` converts objects from the Kubernetes API. look.cluster.test.ts calls `lookAt` on a real cluster. */
 import { expect, test } from "vitest";
 import { berthsOf, node } from "./look.ts";
 

@@ -5,16 +5,19 @@ import type { RegisteredApi } from "../../infra/kubernetes/cluster.ts";
 
 export interface SeenNode {
   name: string;
-  /** For example amd64. */
+  /** The node's processor architecture, for example amd64. */
   architecture: string;
-  /** Internal addresses. */
+  /** The node's internal addresses. */
   addresses: string[];
   /** Addresses at which the node is reached from outside the cluster's network; usually none. */
   externalAddresses: string[];
-  /** The cloud's name of the machine, for example aws:///eu-west-1a/i-0123; empty without a cloud. */
+  /**
+   * The node's `spec.providerID`, for example aws:///eu-west-1a/i-0123, kind://docker/kind/NAME or k3s://pi; empty if the node
+   * has none.
+   */
   providerId: string;
   labels: Record<string, string>;
-  /** CPUs that pods may use. */
+  /** How many CPUs of the node pods may use. */
   cpus: number;
 }
 
@@ -28,7 +31,7 @@ export interface SeenClass {
 export interface SeenGateway {
   name: string;
   namespace: string;
-  /** The name of its GatewayClass. */
+  /** The name of the Gateway's GatewayClass. */
   className: string;
   listeners: {
     name: string;
@@ -50,7 +53,7 @@ export interface SeenBerth {
 export interface Seen {
   /** The UID of the namespace kube-system. */
   id: string;
-  /** For example v1.34.1-eks-a737599. */
+  /** The version of Kubernetes, for example v1.34.1-eks-a737599. */
   version: string;
   nodes: SeenNode[];
   storageClasses: { name: string; provisioner: string; isDefault: boolean }[];
@@ -78,7 +81,7 @@ export interface Seen {
   unread: string[];
 }
 
-/** How the cluster was made. Null: unknown. */
+/** The product or cloud service with which the cluster was made. Null: unknown. */
 export type Distribution = "kind" | "minikube" | "Docker Desktop" | "k3d" | "k3s" | "EKS" | "GKE" | "AKS" | null;
 
 export function distributionOf({ version, nodes }: Pick<Seen, "version" | "nodes">): Distribution {
@@ -97,7 +100,7 @@ export function distributionOf({ version, nodes }: Pick<Seen, "version" | "nodes
 export const isOnThisMachine = (distribution: Distribution): boolean =>
   ["kind", "minikube", "Docker Desktop", "k3d"].includes(distribution ?? "");
 
-/** Whether network policies have an effect. `unknown`: only a trial shows whether they have one. */
+/** Whether network policies have an effect. `unknown`: only a trial shows whether they have an effect. */
 export interface PolicyEngine {
   name: string;
   enforces: "yes" | "no" | "unknown";
@@ -166,7 +169,7 @@ export function dnsOf({ dnsPods, daemonSets }: Pick<Seen, "dnsPods" | "daemonSet
 
 /**
  * The addresses at which NodeLocal DNSCache answers on each node: those in the arguments of the cache's pods, and those of the
- * Service kube-dns. If the arguments name no address, the first one is 169.254.20.10, which is the usual one.
+ * Service kube-dns. If the arguments name no address, the first address is 169.254.20.10, which the cache has by default.
  */
 export function dnsCachesOf({ daemonSets, dnsService }: Pick<Seen, "daemonSets" | "dnsService">): string[] {
   const { args = [] } = daemonSets.find(({ name }) => name === "node-local-dns") ?? {};

@@ -11,7 +11,7 @@ export interface Wanted {
   stack: string;
   /** The kubeconfig context. */
   context: string;
-  /** The registry and path for Berth's images. Default: the registry of the local cluster, if there is one. */
+  /** The registry and path for Berth's images. Default: the registry that the ConfigMap local-registry-hosting names, if any. */
   registry?: string | undefined;
   /** The address at which users will reach the API. Default: a forwarded port on the user's machine. */
   url?: string | undefined;

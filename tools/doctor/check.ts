@@ -9,7 +9,7 @@ import type { Tries } from "./tries.ts";
 export interface Outputs {
   apiUrl: string;
   apiImage: string;
-  /** API keys by tenant and name. */
+  /** API keys, by tenant and by key name. */
   tenantKeys: Record<string, Record<string, string>>;
 }
 
@@ -18,7 +18,7 @@ export interface Patient {
   stack: string;
   config: Config;
   seen: Seen;
-  /** Undefined before the first `up`. */
+  /** The outputs of the stack's last `up`; undefined before the first `up`. */
   outputs: Outputs | undefined;
   /** The parts of checks that need the cluster. */
   tries: Tries;

@@ -70,7 +70,7 @@ const registry: Check = {
 const hasOwnMirror = ({ baseRegistry }: Config, seen: Seen) =>
   isLoopback(baseRegistry) || isOnThisMachine(distributionOf(seen));
 
-/** The StorageClasses that the config's volumes name; null is the default. */
+/** The StorageClasses that the config's volumes name. Null means the cluster's default StorageClass. */
 export const storageClassesOf = (config: Config): (string | null)[] => [
   ...new Set(volumesOf(config).map(({ storageClass }) => storageClass)),
 ];
@@ -146,7 +146,7 @@ const addresses: Check = {
   },
 };
 
-/** What keeps the Gateway from taking routes of the platform's namespace, or may keep it; undefined if nothing does. */
+/** The verdict if the Gateway does not, or may not, take routes of the platform's namespace; undefined if it takes them. */
 function gatewayFault(
   wanted: GatewayRouteConfig["gateway"],
   { gateways }: Seen,

@@ -90,7 +90,11 @@ const workloads: Check = {
   async run({ config, tries, stack }) {
     const all = await tries.workloads();
     const waiting = all.filter(({ ready, wanted }) => ready < wanted);
-    if (all.length === 0) return failed(`the namespace ${config.namespace} has no pods`, `run pulumi up -s ${stack}`);
+    if (all.length === 0)
+      return failed(
+        `the namespace ${config.namespace} has no Deployment and no StatefulSet`,
+        `run pulumi up -s ${stack}`,
+      );
     return waiting.length > 0
       ? failed(
           waiting
@@ -100,7 +104,7 @@ const workloads: Check = {
             .join("; "),
           `see docs/operating.md, and kubectl describe pods -n ${config.namespace}`,
         )
-      : ok(`${all.length} workloads have all their pods`);
+      : ok(`all pods of ${all.length} Deployments and StatefulSets are ready`);
   },
 };
 
@@ -123,7 +127,7 @@ const metrics: Check = {
   name: "metrics",
   needs: "stack",
   async run({ config, tries }) {
-    if (config.autoscaler === "off") return skipped("there is no autoscaler");
+    if (config.autoscaler === "off") return skipped("`autoscaler` is `off`, so no autoscaler needs metrics");
     const measured = await tries.measuredNodes();
     if (measured === 0)
       return failed(
@@ -134,7 +138,7 @@ const metrics: Check = {
       );
     try {
       await tries.scalers();
-      return ok(`metrics of ${measured} nodes, and every autoscaler has its metrics`);
+      return ok(`metrics.k8s.io has metrics of ${measured} nodes, and every autoscaler has its metrics`);
     } catch (error) {
       return failed((error as Error).message, "see docs/monitoring.md");
     }

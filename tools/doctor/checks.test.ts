@@ -180,7 +180,7 @@ test.each<[string, Parameters<typeof healthy>[0], string, RegExp]>([
     "failed",
     /Deployment api has 0 of 2 pods \(ImagePullBackOff\)/,
   ],
-  ["pods", { tries: { workloads: async () => [] } }, "failed", /has no pods/],
+  ["pods", { tries: { workloads: async () => [] } }, "failed", /has no Deployment and no StatefulSet/],
   [
     "images",
     { tries: { images: () => Promise.reject(new Error("nodes lack images after 180 s: a@sha256:1 on node-1")) } },

@@ -1,5 +1,5 @@
 /**
- * The doctor's trials in a real cluster. A trial that needs pods or volumes makes them in a namespace of its own, and deletes the
+ * The doctor's trials in a real cluster. A trial that needs pods or volumes makes them in a new namespace, and deletes the
  * namespace. The trial session runs in its tenant's namespace.
  */
 import { randomBytes } from "node:crypto";
@@ -64,7 +64,7 @@ export function clusterTries(access: ClusterAccess, patient: Omit<Patient, "trie
     }
   }
 
-  /** Copies a pull secret of the platform's namespace. A secret that is missing there is left out; the check `secrets` says so. */
+  /** Copies a pull secret of the platform's namespace. Ignores a missing pull secret, which the check `secrets` reports. */
   async function copySecret(secret: string, namespace: string): Promise<void> {
     const found = await core.readNamespacedSecret({ name: secret, namespace: config.namespace }).catch(ifMissing);
     if (found === undefined) return;
@@ -125,7 +125,7 @@ export function clusterTries(access: ClusterAccess, patient: Omit<Patient, "trie
     inNamespace(async (namespace) => {
       await isolate(namespace);
       const [platform, grounds] = [platformGround(config), sessionGrounds(config)];
-      // The targets stand for sessions, and the platform must reach sessions.
+      // The two target pods run on nodes of sessions, because the platform must reach the pods of sessions there.
       const [first = platform] = grounds;
       const [open, closed] = await Promise.all([
         started(namespace, probes.target("open", setting(first))),

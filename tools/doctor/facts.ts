@@ -11,7 +11,7 @@ import {
 import type { NeededKind, NeededRight, NeededSecret, Needs } from "./needs.ts";
 import type { NodeFacts } from "./nodes.ts";
 
-/** What the cluster has of the config's needs. */
+/** What the cluster has of the objects, kinds and permissions that the config needs. */
 export interface Facts {
   nodes: NodeFacts[];
   /** Whether an autoscaler of the cluster can add nodes: Cluster Autoscaler or Karpenter. */

@@ -1,4 +1,4 @@
-/** On which nodes a stack's pods run, and so the doctor's trials too. Everything here is pure. */
+/** Finds the nodes on which a stack's pods, and so the pods of the doctor's trials, run. Everything here is pure. */
 import { isDeepStrictEqual } from "node:util";
 import type { V1PodSpec } from "@kubernetes/client-node";
 import type { Config } from "../../infra/config/config.ts";
@@ -12,7 +12,7 @@ export interface Ground {
   /** The key of the config that selects the nodes. */
   key: string;
   placement: Placement;
-  /** The RuntimeClass of the pods. It may select nodes too, and may bring a network of its own. */
+  /** The RuntimeClass of the pods. A RuntimeClass may also select nodes, and its runtime may have a separate network stack. */
   runtimeClassName: string | null;
 }
 
@@ -32,8 +32,8 @@ export const storesGround = (config: Placed): Ground =>
   ground("the stores", "placement.stores", placements(config).stores);
 
 /**
- * The grounds of the sessions of all tenants that stay, each ground once, with all its tenants. Without tenants: the ground of
- * `placement.sessions`. Never empty.
+ * The grounds of the sessions of all tenants without `remove: true`, each ground once, with all its tenants. If there is no such
+ * tenant, the list has the ground of `placement.sessions`. Never empty.
  */
 export function sessionGrounds(config: Placed): Ground[] {
   const { tenants } = config;
@@ -60,10 +60,10 @@ type Where = Pick<Ground, "placement" | "runtimeClassName">;
 const isSame = (one: Where, other: Where): boolean =>
   isDeepStrictEqual([one.placement, one.runtimeClassName], [other.placement, other.runtimeClassName]);
 
-/** The architecture of the nodes; undefined if any may do. */
+/** The architecture that the nodes must have; undefined if the pods may run on every architecture. */
 export const architectureOf = ({ nodeSelector }: Placement): string | undefined => nodeSelector["kubernetes.io/arch"];
 
-/** The fields of a pod's spec that bring it to these nodes, without the rules about other pods, which the doctor's pods are not near. */
+/** The fields of a pod's spec that put the pod on these nodes, without the rules that relate the pod to other pods. */
 export function schedulingOf({
   placement,
   runtimeClassName,

@@ -41,7 +41,7 @@ test("no puller, one that Kubernetes has not seen, or one without a pod on each 
     waitsFor: "image pullers lack pods",
     because: "the one in tenant-acme has pods for 1 of 2 nodes",
   });
-  // No node is for the tenant's sessions, so no node lacks an image.
+  // The tenant's sessions may run on no node, so no node lacks an image.
   expect(beside(daemonSet(0, 0))).toEqual({ done: undefined });
 });
 

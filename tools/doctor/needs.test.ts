@@ -1,4 +1,4 @@
-/** Tests what a config needs of its cluster. */
+/** Tests the lists of what a config needs in its cluster: Secrets, kinds of objects, and permissions. */
 import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";

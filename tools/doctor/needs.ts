@@ -18,7 +18,7 @@ export interface NeededSecret {
 export interface NeededKind {
   group: string;
   version: string;
-  /** The plural, for example httproutes. */
+  /** The kind's plural, as in the URLs of the Kubernetes API, for example httproutes. */
   resource: string;
   /** The key of the config for which the kind is needed, with its value. */
   key: string;
@@ -35,9 +35,9 @@ export interface NeededIssuer {
 
 /** What a user must be allowed to create, change and delete. */
 export interface NeededRight {
-  /** Empty: the core group. */
+  /** The API group of the kind. Empty: the core group. */
   group: string;
-  /** The plural, for example networkpolicies. */
+  /** The kind's plural, for example networkpolicies. */
   resource: string;
 }
 
@@ -94,7 +94,7 @@ export function secretsOf(config: Config): NeededSecret[] {
     ...ofKeys(adminKeys, "adminKeys"),
     ...config.tenants.flatMap(({ keys, remove }, index) => (remove ? [] : ofKeys(keys, `tenants[${index}].keys`))),
     ...certificatesOf(config)
-      // An issuer makes the Secret, also one that the user's own annotations name.
+      // cert-manager makes the Secret if the config names an issuer, or if the user's own annotations do so.
       .filter(({ issuer, clusterIssuer }) => issuer === null && clusterIssuer === null)
       .filter(({ annotations }) => !Object.keys(annotations).some((name) => name.startsWith("cert-manager.io/")))
       .flatMap(({ secretName, key }) => here(secretName, `${key}.secretName`, "tls.crt", "tls.key")),

@@ -35,7 +35,7 @@ function matches(
 ): boolean {
   const all = [
     ...matchExpressions.map((one) => isMet(one, labels[one.key])),
-    // Kubernetes knows one field only.
+    // metadata.name is the only field that Kubernetes supports here.
     ...matchFields.map((one) => isMet(one, one.key === "metadata.name" ? name : undefined)),
   ];
   return all.length > 0 && all.every(Boolean);

@@ -148,8 +148,8 @@ export const attemptsOf = (addresses: { open: string; closed: string }) => ({
 });
 
 /**
- * The NetworkPolicies of the probes: those of sessions and of the worker, as far as each attempt needs them, and one that closes
- * a target.
+ * The NetworkPolicies of the probes: those of sessions and of the worker, as far as each attempt needs them, and a policy that
+ * denies all connections to the pod `closed`.
  */
 export function policies(config: Pick<Config, "kubernetesApi" | "network">, seen: Seen): V1NetworkPolicy[] {
   const confined = { matchExpressions: [{ key: roleLabel, operator: "In", values: ["session", "worker"] }] };
@@ -179,7 +179,7 @@ export function ciliumPolicies(
   const { policies, dns } = config.network;
   if (policies !== "cilium") return {};
   const apiPorts = tcp(...new Set(endpointsOf(config, seen).map(({ port }) => port)));
-  // A policy without labels would also select the pods that are to stay without policies.
+  // A policy without labels would also select the pods that must stay without policies.
   const forDns = (role: "session" | "worker") =>
     Object.entries(ciliumDns(dns, labelOf(role))).map(([name, spec]) => [`${name}-of-${role}`, spec]);
   return {

@@ -2,7 +2,7 @@
 import type { Progress } from "./poll.ts";
 import type { Scaler } from "./tries.ts";
 
-/** The wait ends when every autoscaler has its metrics. Until then, the text names each one without, with its own message. */
+/** The wait ends when every autoscaler has its metrics. Until then, the text has the name and the message of each other one. */
 export function scalersProgress(scalers: Scaler[]): Progress<void> {
   const blind = scalers.filter(({ isActive }) => !isActive);
   if (blind.length === 0) return { done: undefined };

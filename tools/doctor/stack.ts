@@ -1,4 +1,4 @@
-/** Reads a stack's config and outputs by the user's own Pulumi, with the user's own backend. */
+/** Reads a stack's config and outputs with the user's own Pulumi, from the user's own backend. */
 import { execa } from "execa";
 import { type Config, parseConfig } from "../../infra/config/config.ts";
 import type { ClusterAccess } from "../../infra/kubernetes/cluster.ts";
@@ -32,7 +32,7 @@ export async function readConfig(stack: string, run: Pulumi = pulumi): Promise<C
   throw new UserError([`Pulumi.${stack.split("/").at(-1)}.yaml is invalid:`, ...faults].join("\n"));
 }
 
-/** The outputs of the stack's last `up`; undefined before the first one. */
+/** The outputs of the stack's last `up`; undefined before the first `up`. */
 export async function readOutputs(stack: string, run: Pulumi = pulumi): Promise<Outputs | undefined> {
   const outputs = JSON.parse(await run(["stack", "output", "--json", "--show-secrets", "--stack", stack]));
   return outputs.apiUrl === undefined ? undefined : outputs;

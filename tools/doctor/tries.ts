@@ -9,27 +9,27 @@ export type Outcome = string;
 export interface ProbedSessions {
   /** Whose nodes these are, for example `the sessions of acme`. */
   of: string;
-  /** From a pod with the policies of a session to a pod without network policies. */
+  /** The outcome of a connection from a pod with the policies of a session to a pod without network policies. */
   toOpen: Outcome;
-  /** A look-up of `kubernetes.default.svc` from a pod with the policies of a session. */
+  /** The outcome of a look-up of `kubernetes.default.svc` from a pod with the policies of a session. */
   dns: Outcome;
 }
 
 /** What the probes in the cluster found. */
 export interface Probed {
-  /** From a pod without network policies to a pod without network policies. */
+  /** The outcome of a connection from a pod without network policies to another pod without network policies. */
   freeToOpen: Outcome;
-  /** From a pod without network policies to a pod whose NetworkPolicy denies all incoming connections. */
+  /** The outcome of a connection from a pod without policies to a pod whose NetworkPolicy denies all incoming connections. */
   freeToClosed: Outcome;
   /** One entry for each group of nodes on which sessions run. */
   sessions: ProbedSessions[];
-  /** From a pod with the policies of the worker to the API server's Service. */
+  /** The outcome of a connection from a pod with the policies of the worker to the API server's Service. */
   workerToApi: Outcome;
 }
 
 /** A Deployment or StatefulSet of the platform. */
 export interface Workload {
-  /** For example `Deployment api`. */
+  /** The kind and the name, for example `Deployment api`. */
   name: string;
   ready: number;
   wanted: number;
@@ -45,7 +45,7 @@ export interface Scaler {
   message: string;
 }
 
-/** How a session of a trial went. */
+/** The result of a trial session. */
 export interface SessionTrial {
   id: string;
   /** Seconds from the call to the state `running`. */
@@ -61,7 +61,7 @@ export interface SessionTrial {
 export interface Tries {
   /** Whether Docker answers on this machine. */
   docker(): Promise<boolean>;
-  /** Looks up once what the cluster has of the config's needs. */
+  /** Returns what the cluster has of what the config needs. Only the first call looks it up. */
   facts(): Promise<Facts>;
   probe(): Promise<Probed>;
   /** Makes a volume of the StorageClass, mounts it in a pod on one of the nodes, and writes a file. */
@@ -71,7 +71,7 @@ export interface Tries {
   workloads(): Promise<Workload[]>;
   /** Waits until every autoscaler has its metrics. After an autoscaler is made, that takes up to two minutes. */
   scalers(): Promise<void>;
-  /** Waits until every image puller exists and has pulled its images to its nodes. Reads the pods of each puller once a second. */
+  /** Waits until every image puller exists and has pulled its images to its nodes. Reads each puller's pods once a second. */
   images(): Promise<void>;
   /** Starts a session, reads its desktop's size, and ends the session. @param key a tenant's API key */
   session(key: string): Promise<SessionTrial>;

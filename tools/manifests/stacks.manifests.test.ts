@@ -1,5 +1,5 @@
 /**
- * Checks the manifests of each stack and of a session by kube-score, Monokle, the Pod Security library and the policy pack.
+ * Checks the manifests of each stack and of a session with kube-score, Monokle, the Pod Security library and the policy pack.
  */
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,6 +1,6 @@
 /**
- * Renders the objects of a stack without a cluster, by the Kubernetes provider. Values that the cluster, Docker or the
- * registry would add are replaced by fixed values, as in the golden files, so the objects contain no secrets. Pulumi must be
+ * Renders the objects of a stack without a cluster, with the Kubernetes provider. Values that the cluster, Docker or the
+ * registry would add are replaced with fixed values, as in the golden files, so the objects contain no secrets. Pulumi must be
  * installed (`ensurePulumi`).
  */
 import { mkdtempSync, rmSync } from "node:fs";

@@ -1,4 +1,4 @@
-/** A stack of a test does not use the Pulumi backend, home, stack and passphrase of the shell. */
+/** Tests that a throw-away stack uses none of these settings of the shell: Pulumi's backend, home, stack and passphrase. */
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

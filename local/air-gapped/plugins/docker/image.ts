@@ -36,7 +36,7 @@ export const imageResource = (host: string): Resource => {
       refuseOthers("docker.Image's build", build, understoodOfBuild);
       if (news.skipPush === true || news.buildOnPreview === true)
         throw new InputError(
-          "The stand-in for docker.Image has no skipPush or buildOnPreview: use the official plugin.",
+          "The stand-in for docker.Image does not support skipPush or buildOnPreview: use the official plugin.",
         );
       const { context, dockerfile } = plain<ImageInputs["build"]>(build);
       if (hasUnknown([context, dockerfile])) return news;

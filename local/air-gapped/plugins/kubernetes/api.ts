@@ -163,8 +163,9 @@ function messageOf(text: string): string | undefined {
 }
 
 /**
- * Loads the kubeconfig of the provider's argument, which is a path or the text of a kubeconfig. Default: the kubeconfig that
- * kubectl would use, for example the file that KUBECONFIG names.
+ * Loads the kubeconfig.
+ * @param kubeconfig the provider's argument: a path, or the text of a kubeconfig. Default: the kubeconfig that kubectl would use,
+ * for example the file that KUBECONFIG names
  * @throws Error when the kubeconfig lacks the context
  */
 export function loadConfig(kubeconfig: string | undefined, context = ""): k8s.KubeConfig {

@@ -9,8 +9,8 @@ export interface ManagedFields extends Props {
 }
 
 /**
- * Returns true if our server-side apply becomes the owner of the fields that this field manager owns now. Without this, the API
- * server would report a conflict. True for kubectl, for the official plugin if it created the object (with the operation
+ * Returns true if our server-side apply takes over the fields that this field manager owns now. Otherwise the API server would
+ * report a conflict. True for kubectl, for the official plugin if it created the object (with the operation
  * Update), and for every other run of Pulumi that used another manager, for example a run that was killed before it wrote its
  * state.
  */

@@ -31,7 +31,7 @@ export function kubernetesPlugin(): Plugin {
       return { changed, replaces: changed.filter((key) => isAnotherCluster(key, olds, news)) };
     },
     configure(args) {
-      refuseOthers("the arguments of the provider kubernetes", args, understood);
+      refuseOthers("the provider kubernetes", args, understood);
       settings = plain(args);
     },
     resource(type) {
@@ -48,8 +48,9 @@ export function kubernetesPlugin(): Plugin {
 }
 
 /**
- * Whether the changed argument means another cluster, or another folder for files. An identifier that differs from the old
- * identifier means another cluster. If the new arguments have no identifier, the kubeconfig and the context decide.
+ * Whether the changed argument `key` means another cluster, or another folder for files. A `clusterIdentifier` that differs
+ * from the old one means another cluster. If the new arguments have no `clusterIdentifier`, a changed kubeconfig or context
+ * means another cluster.
  */
 const isAnotherCluster = (key: string, olds: Props, news: Props): boolean => {
   if (key === "renderYamlToDirectory") return true;

@@ -59,7 +59,8 @@ export async function untilGone(api: Api, kind: Kind, object: KubeObject, limits
 const deadlineOf = ({ timeoutSeconds }: Limits) => performance.now() + (timeoutSeconds || defaultSeconds) * 1000;
 
 /**
- * Whether the object is a claim whose volume Kubernetes makes only for a first pod. `untilReady` does not wait for such a claim.
+ * Whether the object is a PersistentVolumeClaim whose volume Kubernetes makes only when a first pod uses the claim. `untilReady`
+ * does not wait for such a PersistentVolumeClaim.
  */
 async function isBoundLater(api: Api, { kind, spec }: KubeObject): Promise<boolean> {
   if (kind !== "PersistentVolumeClaim" || !isObject(spec) || typeof spec.storageClassName !== "string") return false;

@@ -57,7 +57,7 @@ export interface Change {
 export interface Diff {
   /** The names of the inputs that differ. If this list and `replaces` are empty, Pulumi does nothing. */
   changed: string[];
-  /** The names of the inputs that require a replacement of the resource. A resource may need one without a changed input. */
+  /** The names of the inputs that require a replacement of the resource. They may include inputs that have not changed. */
   replaces: string[];
   /** Whether the old resource must be deleted before the new one is created. */
   deleteFirst?: boolean;
@@ -69,7 +69,7 @@ export const unchanged: Diff = { changed: [], replaces: [] };
 export function refuseOthers(what: string, given: Props, understood: readonly string[]): void {
   const others = Object.keys(given).filter((key) => !key.startsWith("__") && !understood.includes(key));
   if (others.length > 0)
-    throw new InputError(`The stand-in for ${what} has no ${others.join(", ")}: use the official plugin.`);
+    throw new InputError(`The stand-in for ${what} does not support ${others.join(", ")}: use the official plugin.`);
 }
 
 /** An error in the inputs. The message is one sentence. */

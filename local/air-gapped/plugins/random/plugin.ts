@@ -41,7 +41,7 @@ const bytes: Value = {
   },
 };
 
-/** Bytes that are no secret. */
+/** The value of a RandomId: random bytes that Pulumi does not treat as a secret. */
 const id: Value = {
   size: "byteLength",
   arguments: ["byteLength", "keepers"],
