@@ -13,9 +13,9 @@ const nodeSubnets = aws.ec2.getSubnetsOutput({
   ],
 });
 
-// EKS gives the Kubernetes API server addresses in these subnets, and new ones at each upgrade. They have nothing else, because
-// Berth opens them to the worker and closes them to sessions. EKS wants two zones and six free addresses in each subnet, and
-// AWS itself uses five of the sixteen.
+// EKS gives the Kubernetes API server addresses in these subnets, and new addresses at each upgrade. Nothing else is in the
+// subnets, because Berth opens them to the worker and closes them to sessions. EKS wants two zones and six free addresses in
+// each subnet, and AWS itself uses five of the sixteen.
 const zones = aws.getAvailabilityZonesOutput({ state: "available" });
 const apiSubnets = ["172.31.240.0/28", "172.31.240.16/28"].map(
   (cidrBlock, index) =>
