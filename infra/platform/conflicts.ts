@@ -100,9 +100,9 @@ function withKeda({ keda, namespace }: Scaling, { apis, autoscalers }: Pick<Foun
 
 /**
  * Ends the program, before it changes anything, if the cluster is too old or has conflicting objects, or if sessions could reach
- * the Kubernetes API. `adoptExisting` takes over neither an API of another server nor objects of another Berth. If the cluster
- * does not answer or refuses the reads, the program only warns. Without an answer, a later step of the run fails with its own
- * error.
+ * the Kubernetes API. Even with `adoptExisting`, the program refuses a metrics API that another server already serves, and
+ * namespaces and PriorityClasses that belong to another stack. If the cluster does not answer or refuses the reads, the program
+ * only warns. Without an answer, a later step of the run fails with its own error.
  */
 export async function refuseConflicts(access: ClusterAccess, config: Checked): Promise<void> {
   const found = await cluster.readCluster(access, config.namespace).catch(async ({ message }: Error) => {

@@ -82,7 +82,7 @@ export async function obtain({ path, url }: Download, target: string, sums = kno
     );
   if (found !== sum)
     throw new UserError(
-      `${url} has the SHA-256 ${found}, but should have ${sum}, so it is not used. Run the command again; if the sum is the same, name a mirror in BERTH_MIRROR (docs/air-gapped.md).`,
+      `${url} has the SHA-256 ${found}, but should have ${sum}, so it is not used. Run the command again. If the file still has a wrong SHA-256, name a mirror in BERTH_MIRROR (docs/air-gapped.md).`,
     );
 }
 

@@ -98,16 +98,16 @@ export const hasCli = (): boolean => existsSync(pulumiBin);
 /** The folder of a language host that Berth has built. Any other language host is in the folder of the CLI. */
 export const languageHostDir = join(pulumiRoot, "language-host");
 
-/** Whether the language host exists. Also true without the CLI, because only the CLI needs the language host. */
-export const hasLanguageHost = (): boolean =>
-  !hasCli() || [pulumiBin, languageHostDir].some((dir) => existsSync(join(dir, "pulumi-language-nodejs")));
+/** Whether the CLI exists, but its language host is missing. Without the CLI, nothing needs the language host. */
+export const lacksLanguageHost = (): boolean =>
+  hasCli() && ![pulumiBin, languageHostDir].some((dir) => existsSync(join(dir, "pulumi-language-nodejs")));
 
 /**
  * Builds Pulumi's language host for Node.js unless it exists. The build takes half a minute. `npm run up` needs no language host,
  * but a `pulumi up` that a user runs by hand needs one. Returns a text for the step's line.
  */
 export async function ensureLanguageHost(): Promise<string> {
-  if (hasLanguageHost()) return "there already";
+  if (!lacksLanguageHost()) return "there already";
   needAirGapped("Pulumi's language host");
   const { buildLanguageHost } = await import("../air-gapped/pulumi.ts");
   return buildOnce(languageHostDir, buildLanguageHost);

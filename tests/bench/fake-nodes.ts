@@ -45,7 +45,7 @@ async function buildKwok(dir: string): Promise<void> {
  * @param hanging the pods with this label never become ready, for example `app=a`. Default: none
  */
 export async function startFakeNodes(config: KubeConfig, hanging = ""): Promise<() => Promise<void>> {
-  console.error("  building KWOK, unless it is already built");
+  console.error("  KWOK is built now if it is missing; the build takes minutes");
   await buildOnce(kwokDir, buildKwok);
   const core = config.makeApiClient(CoreV1Api);
   const nodes = config.makeApiClient(NodeV1Api);

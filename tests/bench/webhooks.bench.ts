@@ -135,12 +135,12 @@ try {
       connections.most = connections.open;
       const { posts, perSecond } = await ofBerth(tenant);
       const { most } = connections;
-      const least = await ofBareClient(posts, most);
+      const barePerSecond = await ofBareClient(posts, most);
       console.error(
-        `  ${receivers[tenant]} receivers: bare client ${least.toFixed(0)}/s, worker ${perSecond.toFixed(0)}/s,`,
+        `  ${receivers[tenant]} receivers: ${barePerSecond.toFixed(0)} posts/s by a client without Berth, ${perSecond.toFixed(0)} posts/s by the worker,`,
         `${most} connections`,
       );
-      ratios.push(perSecond / least);
+      ratios.push(perSecond / barePerSecond);
     }
     report(`webhooks-to-${receivers[tenant]}-over-bare-client`, median(ratios), ">=0.8");
   }

@@ -170,7 +170,7 @@ interface Measurement {
   at: number;
   /** Resident memory in MiB. */
   mib: number;
-  /** Used memory after a garbage collection; undefined in the first seconds of a process. */
+  /** Used memory after a garbage collection. Undefined in the first 30 s of measuring the process, and if the process has ended. */
   heldMib: number | undefined;
 }
 /** The measurements of each process. The key is the pod's name and the process's id. */

@@ -139,7 +139,7 @@ const addresses: Check = {
     );
     if (outside.length > 0)
       return failed(
-        `the nodes ${outside.map(({ name }) => name).join(", ")} are outside of \`prometheus.kubelets.nodes\`, so nothing measures them`,
+        `the nodes ${outside.map(({ name }) => name).join(", ")} have no address in the ranges of \`prometheus.kubelets.nodes\`, so Prometheus can't reach their kubelets`,
         "widen the range",
       );
     return ok("the network policies contain the addresses of the API server and of the nodes");

@@ -91,7 +91,7 @@ test.each<[string, Parameters<typeof healthy>[0], string, RegExp]>([
     "addresses",
     { seen: { nodes: [{ ...aNode, addresses: ["10.9.9.9"] }] as never } },
     "failed",
-    /nothing measures them/,
+    /Prometheus can't reach their kubelets/,
   ],
   ["ingress", { config: { ingress: nginx } }, "failed", /no IngressClass nginx \(it has: none\)/],
   [

@@ -58,8 +58,8 @@ test("the stack asks a registry on the machine itself for the digests", async ()
 
 test.each(Object.values(pinned))("$tag has a digest that its registry or two public repositories name", (image) => {
   expect(image.digest).toMatch(/^sha256:[0-9a-f]{64}$/);
-  // `seenIn` lists repositories that have the digest. `npm run images:update` removes the list if the tag's own registry has
-  // the digest.
+  // `seenIn` lists repositories that have the digest. `npm run images:update` removes the list when it replaces the digest
+  // by a newer one from the tag's own registry.
   const { seenIn } = image as { seenIn?: string[] };
   if (seenIn) expect(new Set(seenIn.map((repository) => repository.split("/")[0])).size).toBeGreaterThanOrEqual(2);
 });

@@ -149,8 +149,10 @@ export class RfbClient {
 }
 
 /**
- * Returns the part of a viewer's handshake that the desktop may get: the wish to share the desktop with other
- * clients. The gateway does the rest of the handshake itself; see viewHandshake.ts.
+ * Returns what the desktop gets in place of this part of a viewer's handshake. In the step `init` this is always the byte 1
+ * (share the desktop with other clients), even if the viewer asked for the desktop exclusively. In the other steps it is
+ * undefined, because the gateway does these steps itself; see viewHandshake.ts.
+ * @throws RfbError if the gateway does not know the viewer's message
  */
 function greeting(step: (typeof handshake)[number], bytes: Buffer): Buffer | undefined {
   if (step === "init") return Buffer.from([1]);

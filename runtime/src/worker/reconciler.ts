@@ -99,8 +99,8 @@ export class Reconciler {
   }
 
   /**
-   * The watch calls this immediately if the pod at this address has to leave its node. A reconcile could come too late,
-   * because the pod may be gone by then.
+   * The watch calls this immediately if the pod at this address has to leave its node, or if its node was shut down or
+   * is lost. A reconcile could come too late, because the pod may be gone by then.
    */
   async displaced(sessionId: string, podIp: string, reason: string): Promise<void> {
     const session = await this.options.queries.find(sessionId);
