@@ -81,7 +81,7 @@ export interface PortLink {
 /** Creates a link to the port, which works in one browser, and a token for programs. */
 export async function linkTo(call: Call, id: string, port: number): Promise<PortLink> {
   const made = await call("POST", `/v1/sessions/${id}/ports/${port}/links`, { lifetimeSeconds: 600 });
-  if (made.status !== 201) throw new Error(`the link was not created: ${await made.text()}`);
+  if (made.status !== 201) throw new Error(`the link to the port was not created: ${await made.text()}`);
   return (await made.json()) as PortLink;
 }
 

@@ -60,7 +60,7 @@ interface Scaling {
   at: number;
   from: number;
   to: number;
-  /** The metric that caused the change, in the autoscaler's words. */
+  /** The message of the autoscaler's condition `ScalingActive`, which names the metric that decided. */
   because: string;
 }
 

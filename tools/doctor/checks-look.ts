@@ -18,7 +18,7 @@ export const identity: Check = {
   run({ config, seen, stack }) {
     if (config.clusterId !== null && config.clusterId !== seen.id)
       return failed(
-        `the config leads to the cluster ${seen.id}, and clusterId names ${config.clusterId}`,
+        `the config's kubeconfig and context lead to the cluster ${seen.id}, but clusterId is ${config.clusterId}`,
         "correct `context` or `kubeconfig`",
       );
     const other = seen.berths.find((one) => one.namespace === config.namespace && one.stack !== labelOf(stack));

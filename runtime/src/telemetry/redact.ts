@@ -15,7 +15,10 @@ const secretNames = new RegExp(
 /** How many levels of a field are searched; deeper levels are not logged. */
 const maxDepth = 6;
 
-/** The fields of a log line without secrets. Errors and other class instances are left to pino's serializers. */
+/**
+ * The fields of a log line without secrets. This function does not look inside errors and other class instances: pino writes them
+ * (the field `err` by `describeError`), and then `redact` removes from the whole line what looks like a secret.
+ */
 export function withoutSecretFields(fields: Record<string, unknown>, depth = 0): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(fields).map(([name, value]) => [name, secretNames.test(name) ? censor : inside(value, depth)]),

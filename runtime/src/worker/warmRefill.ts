@@ -37,7 +37,7 @@ export class WarmRefill implements OnApplicationBootstrap, OnApplicationShutdown
     await this.#loop.stop();
   }
 
-  /** Plans soon, if this process is the leader. */
+  /** Makes the loop plan soon which warm sessions to start. Does nothing if this process is not the leader. */
   wake(): void {
     this.#loop.wake();
   }

@@ -4,8 +4,8 @@
  * stays low or high because of something long ago. Pure: no I/O.
  *
  * Each start that succeeds raises the limit by 1 for a short time. So while the cluster starts sessions quickly, the limit doubles
- * with each round of starts; when starts get slower, fewer of them succeed in this time, and the limit falls by itself. A start
- * that does not succeed lowers only the limit of its own tenant.
+ * with each round of starts; when starts get slower, fewer of them succeed in this time, and the limit falls by itself. A late
+ * start (see `late`) lowers only the limit of its own tenant, and only until this start succeeds, fails or makes progress again.
  */
 
 /**
