@@ -3,7 +3,7 @@
  * test that skipped itself, with the reason.
  */
 import { execa } from "execa";
-import { goFlags } from "../lib/go.ts";
+import { goEnvironment, goFlags } from "../lib/go.ts";
 
 /** A line of `go test -json`. Lines about a package as a whole have no `Test`. */
 interface Event {
@@ -40,14 +40,15 @@ export function report(lines: readonly string[]): string {
 
 if (import.meta.main) {
   // With other flags for vet, the tests, or the program that the tests build, Go would compile its standard library again.
-  const env = { CGO_ENABLED: "0", GOFLAGS: `${process.env.GOFLAGS ?? ""} ${goFlags.join(" ")}`.trim() };
+  const env = { ...goEnvironment, GOFLAGS: `${process.env.GOFLAGS ?? ""} ${goFlags.join(" ")}` };
   const vet = await execa("go", ["vet", "./..."], { env, stdio: "inherit", reject: false });
-  const { stdout, exitCode = 1 } = await execa("go", ["test", "-json", "./..."], {
+  if (vet.failed) process.exit(vet.exitCode ?? 1);
+  const { stdout, exitCode } = await execa("go", ["test", "-json", "./..."], {
     env,
     stderr: "inherit",
     lines: true,
     reject: false,
   });
   process.stdout.write(report(stdout));
-  process.exitCode = (vet.exitCode ?? 1) || exitCode;
+  process.exitCode = exitCode ?? 1;
 }
