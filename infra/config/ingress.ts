@@ -74,7 +74,7 @@ const gateway = z.strictObject({
         ),
     })
     .describe(
-      "With gateway-api, required: the Gateway. Its listeners have the certificates. See docs/production.md#how-users-reach-berth.",
+      "The Gateway, required if the controller is gateway-api. The Gateway's listeners have the certificates. See docs/production.md#how-users-reach-berth.",
     ),
   requestTimeout: z
     .string()

@@ -39,7 +39,8 @@ export function contentOf(image: OwnImage, { args, ...rest }: BuildInputs): stri
  * of every earlier build keeps its tag.
  *
  * The digest of the content alone is no such tag. The same content may be built again: by another stack, after a revert, or after
- * the loss of the state. Without the builder's cache, this second image differs in its dates, and so in its digest.
+ * the loss of the state. Without the builder's cache, the second build makes an image with other dates, and so with another
+ * digest.
  */
 export function tagOf(
   name: string,

@@ -7,7 +7,7 @@ import { sites } from "./sites.ts";
 
 const required = { context: "here", registry: "registry.example.com/berth", publicUrl: "https://berth.example.com" };
 
-/** The config with all defaults. */
+/** The group `ingress` of the config, with these values and with the defaults of all other keys. */
 function configOf<Config extends IngressConfig = KnownIngressConfig>(values: object): Config {
   const { config, faults } = parseConfig({ ...required, ingress: JSON.stringify(values) });
   if (!config?.ingress) throw new Error(faults?.join("\n"));

@@ -1,5 +1,6 @@
 /**
- * Tests generations on a real cluster, with Pulumi and a temporary stack, and tests which generations are garbage-collected.
+ * Tests generations (see generations.ts) on a real cluster, with Pulumi and a temporary stack, and tests which old generations
+ * are deleted.
  */
 
 import { until } from "@berth/testing/until.ts";

@@ -123,8 +123,8 @@ exec postgres_exporter --disable-settings-metrics`,
 } as const;
 
 /**
- * Exports `redis_up`, memory and evicted keys. redis_exporter can't read a file that contains only the password, so the
- * exporter gets the password in a variable. The exporter is the only process in its container, so no other process can read
+ * redis_exporter, which exports `redis_up`, memory and evicted keys. It can't read a file that contains only the password, so
+ * it gets the password in a variable. The exporter is the only process in its container, so no other process can read
  * the variable.
  */
 export const redisExporter = {

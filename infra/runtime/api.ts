@@ -20,7 +20,8 @@ export type ApiArgs = RuntimeArgs &
   };
 
 /**
- * The API's ServiceAccount. If the API's pods are the gateway, a Role in each tenant's namespace lets the account read logs.
+ * The API's ServiceAccount. If the gateway has no pods of its own, the API's pods are the gateway. Then a Role in
+ * each tenant's namespace lets the account read logs.
  */
 export const apiServiceAccount = "api";
 

@@ -127,7 +127,7 @@ export class Tenant extends pulumi.ComponentResource {
           placement,
           labels: { [tenantLabel]: tenant.name },
         },
-        // In earlier versions, the quota `sessions` counts all pods, also the puller's. So `up` changes the quota first.
+        // The quota `sessions` that an earlier version made counts all pods, also the puller's. So `up` changes the quota first.
         { ...inside, dependsOn: quota },
       );
     const { modelEndpoint } = tenant.agentConfig;

@@ -155,7 +155,7 @@ export function remedy(reason: string): string {
   return advice === undefined ? "" : `\n${advice} Then run the command again.`;
 }
 
-/** The version of another module that the module in `dir` requires, for example v1.2.3. */
+/** Which version of `module` the go.mod in `dir` requires, for example v1.2.3. */
 export function moduleVersion(dir: string, module: string): string {
   const line = readFileSync(join(dir, "go.mod"), "utf8").match(new RegExp(`^\\s*(?:require )?${module} (v\\S+)`, "m"));
   if (!line?.[1]) throw new Error(`${module} is not in ${dir}/go.mod`);

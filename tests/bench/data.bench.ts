@@ -128,7 +128,7 @@ try {
     promisify(execFile)(program("kubectl"), [`--kubeconfig=${machine.kubeconfig}`, "exec", ...execPod, "--", "true"]);
   for (const work of [command, bareCommand]) await times(100, work); // so that all code is compiled and all connections are open
 
-  // Each round measures both variants, because the load of other work on the machine changes.
+  // Each round measures all three, because the load of other work on the machine changes.
   const ratios = { bare: [] as number[], kubectl: [] as number[] };
   for (let round = 0; round < rounds; round += 1) {
     const least = median(await times(commandsPerRound, bareCommand));

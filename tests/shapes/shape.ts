@@ -17,8 +17,8 @@ export interface Shape {
   /** Further variables for the start of the local cluster. Default: none. */
   variables?: Record<string, string>;
   /**
-   * Changes the cluster, before the stack is deployed. The functions that `prepare` adds to `cleanUp` are called after the stack
-   * is destroyed. Default: nothing.
+   * Changes the cluster, before the Pulumi stack is deployed. The functions that `prepare` adds to `cleanUp` are called after the
+   * Pulumi stack is destroyed. Default: nothing.
    */
   prepare?: (cleanUp: AsyncDisposableStack) => Promise<void>;
   /** A config that `up` refuses before anything is made, and the text of the refusal. Default: none. */

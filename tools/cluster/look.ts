@@ -136,7 +136,7 @@ export const gateway = ({ metadata: { name, namespace = "" }, spec }: CustomObje
   })),
 });
 
-/** The Berths to which the namespaces belong: each has one namespace of its platform, and one of each tenant. */
+/** The Berths to which the namespaces belong. Each Berth has one namespace for its platform, and one for each tenant. */
 export function berthsOf(namespaces: k8s.V1Namespace[]): SeenBerth[] {
   const all = namespaces.map(({ metadata }) => ({
     name: metadata?.name ?? "",

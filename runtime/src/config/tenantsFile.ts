@@ -85,8 +85,7 @@ export class TenantsFile implements OnApplicationShutdown {
   }
 
   async #reload(): Promise<void> {
-    // Only one read at a time. Two overlapping reads would both apply the same change, and the older one could finish
-    // last.
+    // Only one read at a time. Of two overlapping reads, the older one could finish last, and bring older tenants back.
     if (this.#isReading) return;
     this.#isReading = true;
     try {

@@ -34,7 +34,7 @@ export const connectMs = 5_000;
  */
 const silenceMs = 120_000;
 
-/** How many idle connections are kept open, each for as long as the API allows. */
+/** How many idle connections are kept open at most. The API says how long each may be idle. */
 const keptConnections = 256;
 
 /**

@@ -21,7 +21,7 @@ export const silentSeconds = 75;
 
 /** What a claim needs: the request, and what the process adds to it. */
 export interface Claim extends Omit<NewSession, "task"> {
-  /** The encrypted task, which is bound to `id`; null: no task. */
+  /** The encrypted task, which is bound to the random `id` in the same row; null: no task. */
   task: { id: string; text: string } | null;
   requestHash: string | null;
   newest: ReturnType<typeof newestOf>;

@@ -99,7 +99,7 @@ export function tenantsFile(...tenants: Tenant[]): string {
 export const fileOf = (...tenants: Tenant[]) =>
   JSON.stringify({ admin: { keys: [{ name: "root", sha256: sha256(adminKey) }] }, tenants });
 
-/** Writes the tenants into an existing file. */
+/** Replaces the content of the file with these tenants. */
 export const writeTenants = (path: string, tenants: Tenant[]) => writeFileSync(path, fileOf(...tenants));
 
 /**

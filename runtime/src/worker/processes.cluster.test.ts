@@ -59,7 +59,7 @@ test("API and worker are killed in the middle of 50 starts, and of 50 stops", as
   };
   /**
    * Calls the API for each session: for the early ones all at once, for the late ones after `late`. Calls `tenAnswers`
-   * after ten answers.
+   * as soon as ten calls are answered.
    */
   const askAll = async (
     late: Promise<void>,

@@ -1,6 +1,7 @@
 /**
- * Sessions' pages in a real browser. The hosts of the ports belong to one site, as under a customer's domain, so the browser
- * itself would send the cookies of one host to the other. tests/ports.e2e.test.ts tests the stack's hosts.
+ * Sessions' pages in a real browser. Each port has a host of its own. The hosts belong to one site, as under a customer's domain,
+ * so the browser itself would add a host's cookies also to requests that a page of another host makes. tests/ports.e2e.test.ts
+ * tests the stack's hosts.
  */
 import { beforeAll, expect, onTestFinished, test } from "vitest";
 import { launch } from "../../../../tests/browser.ts";
