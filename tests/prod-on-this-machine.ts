@@ -22,8 +22,9 @@ export function prodOnThisMachine(dev: Config): Config {
     ...Object.fromEntries(stores.map((key) => [key, { ...part(prod, key), ...part(dev, key) }])),
     "berth:tenants": dev["berth:tenants"],
     "berth:api": { ...part(prod, "berth:api"), nodePort: part(dev, "berth:api").nodePort },
-    // No ingress controller runs here, so users connect to the node port.
-    "berth:ingress": { ...part(prod, "berth:ingress"), controllerNamespace: null },
+    // The local cluster does not know HTTPRoutes, so prod gets an Ingress, which every cluster knows. No ingress controller runs
+    // here, so users connect to the node port.
+    "berth:ingress": { controller: "haproxy", controllerNamespace: null },
     "berth:protectData": false,
     "berth:requestScale": 0.1,
   };
