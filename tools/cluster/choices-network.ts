@@ -179,21 +179,27 @@ export function networkKeys(seen: Seen): Choice[] {
         "Attention: nodes have public addresses, which stay closed to sessions only while `nodes` names them. Name the ranges from which new nodes get their addresses.",
       ]
     : [];
+  const isCilium = name === "Cilium";
+  const ofCilium = isCilium
+    ? [
+        "Cilium ignores address ranges that are meant for nodes, so `policies: cilium` adds policies that open the nodes.",
+      ]
+    : [];
   const network = {
-    ...(name === "Cilium" && { policies: "cilium" }),
+    ...(isCilium && { policies: "cilium" }),
     ...(dnsOf(seen) === "node" && { dns: cachedDns }),
     ...(hasExternal && { nodes: nodeRangesOf(seen) }),
   };
   return [
     {
-      why: [isolation[enforces], dns[dnsOf(seen)], ...nodes],
+      why: [isolation[enforces], ...ofCilium, dns[dnsOf(seen)], ...nodes],
       keys: Object.keys(network).length > 0 ? { network } : {},
     },
-    apiServerChoice(seen, name),
+    apiServerChoice(seen),
   ];
 }
 
-function apiServerChoice(seen: Seen, plugin: string): Choice {
+function apiServerChoice(seen: Seen): Choice {
   const { apiServers } = seen;
   const addresses = apiServers.map(({ address, port }) => `${address}:${port}`).join(", ");
   if (apiServers.length === 0)
@@ -211,11 +217,6 @@ function apiServerChoice(seen: Seen, plugin: string): Choice {
   return {
     why: [
       `The worker may reach the API server on the nodes, at ${addresses}. Berth reads these addresses at each \`up\`.`,
-      ...(plugin === "Cilium"
-        ? [
-            "Attention: Cilium applies address ranges to nodes only with policyCIDRMatchMode=nodes. Without it the worker can't reach the API server.",
-          ]
-        : []),
     ],
   };
 }

@@ -9,10 +9,11 @@ import {
   rangesOf,
   type Seen,
 } from "./seen.ts";
-import { eks, gke, k3s, kind, local } from "./testing.ts";
+import { aks, eks, gke, k3s, kind, local } from "./testing.ts";
 
 test("the distribution follows from the version and the first node", () => {
-  expect([local, kind, gke, eks, k3s].map(distributionOf)).toEqual([null, "kind", "GKE", "EKS", "k3s"]);
+  const clusters = [local, kind, gke, eks, aks, k3s];
+  expect(clusters.map(distributionOf)).toEqual([null, "kind", "GKE", "EKS", "AKS", "k3s"]);
 });
 
 test.each([

@@ -6,9 +6,9 @@ import { tenantPrefix } from "../../infra/config/tenant.ts";
 import { accessKeys } from "./choices.ts";
 import type { Seen, SeenGateway } from "./seen.ts";
 import { stackFile, stackName, warnings } from "./stack-file.ts";
-import { eks, gke, k3s, kind, local } from "./testing.ts";
+import { aks, cilium, eks, gke, k3s, kind, local } from "./testing.ts";
 
-const clusters = { local, kind, gke, eks, k3s };
+const clusters = { local, kind, gke, eks, aks, cilium, k3s };
 const registry = "ghcr.io/acme/berth";
 
 /** The file's text, and its config as `pulumi up` reads it. */
@@ -163,6 +163,26 @@ test("EKS: one StorageClass for all volumes, another adapter, two architectures,
   expect(words(text)).toContain("datadog/cluster-agent-metrics serves metrics for autoscalers already");
   expect(words(text)).toContain("To do: EKS changes the addresses at upgrades");
   expect(warnings(eks)).toEqual([expect.stringContaining('set enableNetworkPolicy to "true"')]);
+});
+
+test("AKS: policies for Cilium, the address of the API server, and the cluster's metrics-server", () => {
+  const { config, text } = made(aks);
+  expect(config).toMatchObject({
+    network: { policies: "cilium", dns: [{ namespace: "kube-system" }] },
+    kubernetesApi: [{ cidr: "203.0.113.7/32", port: 443 }],
+    prometheus: { kubelets: { nodes: ["10.224.0.0/24"], verifyCertificates: true } },
+    adapter: { resourceMetrics: false },
+    protectData: true,
+  });
+  expect(text).toContain("# Seen: AKS, Kubernetes v1.34.2, 3 nodes, Cilium.");
+  expect(text).not.toContain("Attention");
+});
+
+test("Cilium, with the API server on a node: policies that open nodes, and no warning that they stay closed", () => {
+  const { config, text } = made(cilium);
+  expect(config).toMatchObject({ network: { policies: "cilium" } });
+  expect(words(text)).toContain("Cilium enforces them. Cilium ignores address ranges that are meant for nodes, so");
+  expect(text).not.toContain("Attention");
 });
 
 test("k3s: Traefik of the cluster, and its metrics-server", () => {

@@ -121,6 +121,34 @@ export const eks: Seen = {
   clusterIssuers: ["letsencrypt"],
 };
 
+/** A cluster that kubeadm made, with Cilium. */
+export const cilium: Seen = {
+  ...plain,
+  nodes: [10, 11, 12].map((number) => node(`node-${number}`, `10.5.0.${number}`)),
+  storageClasses: [standard("driver.longhorn.io", "longhorn")],
+  daemonSets: [daemonSet("cilium"), daemonSet("cilium-envoy")],
+  apiServers: [{ address: "10.5.0.10", port: 6443 }],
+};
+
+/** AKS with Azure CNI powered by Cilium. */
+export const aks: Seen = {
+  ...plain,
+  version: "v1.34.2",
+  nodes: [0, 1, 2].map((number) =>
+    node(`aks-berth-12345678-vmss00000${number}`, `10.224.0.${number + 4}`, {
+      providerId: `azure:///subscriptions/1/resourceGroups/berth/virtualMachineScaleSets/berth/virtualMachines/${number}`,
+    }),
+  ),
+  storageClasses: [
+    standard("disk.csi.azure.com", "default"),
+    { name: "azurefile", provisioner: "file.csi.azure.com", isDefault: false },
+  ],
+  daemonSets: [daemonSet("cilium"), daemonSet("azure-cns"), daemonSet("csi-azuredisk-node")],
+  dnsService: ["10.0.0.10"],
+  apiServers: [{ address: "203.0.113.7", port: 443 }],
+  apis: [...plain.apis, metricsServer],
+};
+
 export const k3s: Seen = {
   ...plain,
   version: "v1.32.9+k3s1",
