@@ -169,16 +169,23 @@ function sizeChoices({ nodes }: Seen): Choice[] {
 }
 
 function storageChoice({ storageClasses }: Seen): Choice {
-  const names = storageClasses.map(({ name }) => name).join(", ");
+  const names = storageClasses.map(({ name, provisioner }) => `${name} of ${provisioner}`).join(", ");
   const usual = storageClasses.find(({ isDefault }) => isDefault);
   if (usual) return { why: [`All volumes use the default StorageClass, ${usual.name}. The cluster has: ${names}.`] };
-  const [first] = storageClasses;
+  const [first, ...others] = storageClasses;
   if (first === undefined) return { why: ["To do: the cluster has no StorageClass, so no volume can be made."] };
+  const keys = { storageClass: first.name };
+  if (others.length > 0)
+    return {
+      why: [
+        `To do: name the StorageClass of all volumes, because the cluster has no default one. The cluster has: ${names}. Choose a class of block storage, because the stores are databases.`,
+      ],
+      keys,
+      example: true,
+    };
   return {
-    why: [
-      `The cluster has no default StorageClass, so the stack names one for all volumes. The cluster has: ${names}.`,
-    ],
-    keys: { storageClass: first.name },
+    why: [`The cluster has no default StorageClass, so the stack names the only one, ${first.name}, for all volumes.`],
+    keys,
   };
 }
 

@@ -185,6 +185,14 @@ test("Cilium, with the API server on a node: policies that open nodes, and no wa
   expect(text).not.toContain("Attention");
 });
 
+test("several StorageClasses and no default one: the user names one, because volumes can't change their class later", () => {
+  const gp2 = { name: "gp2", provisioner: "kubernetes.io/aws-ebs", isDefault: false };
+  const { config, text } = made({ ...eks, storageClasses: [gp2, ...eks.storageClasses] });
+  expect(config?.postgres.volume.storageClass).toBeNull();
+  expect(words(text)).toContain("To do: name the StorageClass of all volumes, because the cluster has no default one.");
+  expect(words(text)).toContain("gp2 of kubernetes.io/aws-ebs, gp3 of ebs.csi.aws.com");
+});
+
 test("k3s: Traefik of the cluster, and its metrics-server", () => {
   const { config } = made(k3s, { registry, url: "http://berth.home" });
   expect(config).toMatchObject({
