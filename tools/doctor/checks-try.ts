@@ -8,20 +8,25 @@ const isolation: Check = {
   needs: "cluster",
   async run({ seen, tries }) {
     const { freeToOpen, freeToClosed, sessions } = await tries.probe();
-    if (freeToOpen !== "open")
-      return failed(
-        `two pods without network policies can't reach each other (${freeToOpen}), so nothing shows whether policies are enforced`,
-        "repair the network of the pods, or remove policies of the whole cluster that deny it",
-      );
+    const ways = [
+      { way: "into a closed pod", toOpen: freeToOpen, toClosed: freeToClosed },
+      ...sessions.map(({ of, ...outcomes }) => ({ way: `out of a session (${of})`, ...outcomes })),
+    ];
+    const listed = (of: typeof ways, outcome: "toOpen" | "toClosed") =>
+      of.map((one) => `${one.way}: ${one[outcome]}`).join("; ");
     const { name, remedy = "check the plugin's log" } = policyEngineOf(seen);
-    const leaks = sessions.filter(({ toOpen }) => toOpen !== "blocked");
-    if (leaks.length > 0 || freeToClosed !== "blocked") {
-      const out = leaks.map(({ of, toOpen }) => ` (${of}): ${toOpen}`).join(", ") || ": blocked";
+    const leaks = ways.filter(({ toClosed }) => toClosed !== "blocked");
+    if (leaks.length > 0)
       return failed(
-        `network policies have no effect (out of a session${out}; into a closed pod: ${freeToClosed}); the network plugin is ${name}`,
+        `network policies don't close connections (${listed(leaks, "toClosed")}); the network plugin is ${name}`,
         remedy,
       );
-    }
+    const mute = ways.filter(({ toOpen }) => toOpen !== "open");
+    if (mute.length > 0)
+      return failed(
+        `a pod can't reach another one at a port that network policies open (${listed(mute, "toOpen")}), so nothing shows whether they are enforced`,
+        "repair the network of the pods, or remove policies of the whole cluster that deny it",
+      );
     return ok(`${name} enforces network policies in both directions`);
   },
 };

@@ -149,21 +149,27 @@ test("each StorageClass of the config is known once, and external stores need no
 });
 
 const probed = healthy().tries.probe;
-const blocked = [{ of: "the sessions of acme", toOpen: "blocked", dns: "open" }];
+const ofAcme = { of: "the sessions of acme", toOpen: "open", toClosed: "blocked", dns: "open" };
 const probing = (changes: object) => ({ tries: { probe: async () => ({ ...(await probed()), ...changes }) } });
 
 test.each<[string, Parameters<typeof healthy>[0], string, RegExp]>([
   [
     "isolation",
-    probing({ sessions: [...blocked, { of: "the sessions of umbrella", toOpen: "open", dns: "open" }] }),
+    probing({ sessions: [ofAcme, { ...ofAcme, of: "the sessions of umbrella", toClosed: "open" }] }),
     "failed",
-    /no effect \(out of a session \(the sessions of umbrella\): open; into a closed pod: blocked\)/,
+    /don't close connections \(out of a session \(the sessions of umbrella\): open\)/,
   ],
-  ["isolation", probing({ freeToClosed: "open" }), "failed", /into a closed pod: open/],
-  ["isolation", probing({ freeToOpen: "blocked" }), "failed", /nothing shows whether policies are enforced/],
+  ["isolation", probing({ freeToClosed: "open" }), "failed", /\(into a closed pod: open\)/],
+  ["isolation", probing({ freeToOpen: "blocked" }), "failed", /into a closed pod: blocked\), so nothing shows/],
+  [
+    "isolation",
+    probing({ sessions: [{ ...ofAcme, toOpen: "blocked" }] }),
+    "failed",
+    /\(the sessions of acme\): blocked\), so/,
+  ],
   [
     "dns",
-    probing({ sessions: [{ of: "the sessions of acme", toOpen: "blocked", dns: "EAI_AGAIN" }] }),
+    probing({ sessions: [{ ...ofAcme, dns: "EAI_AGAIN" }] }),
     "failed",
     /no name resolves .*\(the sessions of acme: EAI_AGAIN\)/,
   ],

@@ -140,8 +140,8 @@ export function clusterTries(access: ClusterAccess, patient: Omit<Patient, "trie
         return JSON.parse(log) as string[];
       };
       const ofSessions = async (ground: Ground, index: number): Promise<ProbedSessions> => {
-        const [toOpen = "", dns = ""] = await outcomes(`session-${index + 1}`, "session", ground);
-        return { of: ground.of, toOpen, dns };
+        const [toOpen = "", toClosed = "", dns = ""] = await outcomes(`session-${index + 1}`, "session", ground);
+        return { of: ground.of, toOpen, toClosed, dns };
       };
       const [free, worker, sessions] = await Promise.all([
         outcomes("free", "free", platform),

@@ -1,10 +1,12 @@
 /** Tests the objects that the doctor makes, and the programs in them. */
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Server } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
 import { expect, onTestFinished, test } from "vitest";
 import type { Config } from "../../infra/config/config.ts";
 import { podSecurityVersion } from "../../infra/kubernetes/security.ts";
+import { freePorts } from "../../runtime/src/testing/ports.ts";
 import { kind } from "../cluster/testing.ts";
 import { platformGround, sessionGrounds } from "./grounds.ts";
 import { interruption, poll } from "./poll.ts";
@@ -116,6 +118,14 @@ const listen = async (server: Server): Promise<number> => {
   return (server.address() as AddressInfo).port;
 };
 
+/** Runs the probe's program as its pod does, and returns the outcomes. @param seconds see `probeJob` */
+async function outcomesOf(attempts: Parameters<typeof probeJob>[2], seconds: number): Promise<string[]> {
+  const job = probeJob("free", "free", attempts, setting(), seconds);
+  const [, ...args] = job.spec?.template.spec?.containers[0]?.command ?? [];
+  const { stdout } = await execa(process.execPath, args);
+  return JSON.parse(stdout);
+}
+
 test("the probe's program reports what it reaches, what refuses, and which names resolve", async () => {
   const [server, closed] = [createServer((socket) => socket.end()), createServer()];
   onTestFinished(() => void server.close());
@@ -126,9 +136,49 @@ test("the probe's program reports what it reaches, what refuses, and which names
     { host: "127.0.0.1", port: free, want: "blocked" },
     { host: "localhost", want: "open" },
   ];
-  const [, ...args] = probeJob("free", "free", attempts, setting()).spec?.template.spec?.containers[0]?.command ?? [];
-  const { stdout } = await execa(process.execPath, args);
-  expect(JSON.parse(stdout)).toEqual(["open", "blocked", "open"]);
+  expect(await outcomesOf(attempts, 1)).toEqual(["open", "blocked", "open"]);
+});
+
+/** Returns two servers that do not listen yet, their free ports, and the attempts for a target with these ports. */
+async function targetOf() {
+  const [open, closed] = [createServer((socket) => socket.end()), createServer((socket) => socket.end())];
+  onTestFinished(() => void [open, closed].map((server) => server.close()));
+  const [openPort = 0, closedPort = 0] = await freePorts(2);
+  const host = "127.0.0.1";
+  const attempts = [
+    { host, port: openPort, want: "open" },
+    { host, port: closedPort, want: "blocked" },
+  ];
+  const start = async () => {
+    await once(closed.listen(closedPort, host), "listening");
+    await once(open.listen(openPort, host), "listening");
+  };
+  return { open, attempts, start };
+}
+
+test("a port of a target that listens late is not taken for one that a policy closes", async () => {
+  const { attempts, start } = await targetOf();
+  const outcomes = outcomesOf(attempts, 5);
+  await sleep(1000); // the target's delay
+  await start();
+  expect(await outcomes).toEqual(["open", "open"]);
+});
+
+test("if the target ends while its ports are tried, its open port is not open at the end", async () => {
+  const { open, attempts, start } = await targetOf();
+  await start();
+  open.once("connection", () => open.close());
+  expect(await outcomesOf(attempts, 3)).toEqual(["blocked", "open"]);
+});
+
+test("a target listens on both ports", async () => {
+  const program = target("open", setting()).spec?.containers[0]?.command?.at(-1) ?? "";
+  const [open = 0, closed = 0] = await freePorts(2);
+  const moved = program.replace("8080", String(closed)).replace("8081", String(open));
+  const running = execa(process.execPath, ["-e", moved], { reject: false });
+  onTestFinished(() => void running.kill());
+  const attempts = [open, closed].map((port) => ({ host: "127.0.0.1", port, want: "open" }));
+  expect(await outcomesOf(attempts, 10)).toEqual(["open", "open"]);
 });
 
 test.each([

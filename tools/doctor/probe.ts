@@ -4,7 +4,7 @@ import { rangeOfAddress } from "../../infra/config/cidr.ts";
 import type { Config } from "../../infra/config/config.ts";
 import { baseImageName, imageTags, isLoopback, pinnedImages } from "../../infra/images/base-images/pinned.ts";
 import { type CiliumSpec, ciliumDns, toNodes } from "../../infra/kubernetes/cilium.ts";
-import { allowDns, denyAll, tcp } from "../../infra/kubernetes/network.ts";
+import { allowDns, allowEgress, allowIngress, denyAll, pods, tcp } from "../../infra/kubernetes/network.ts";
 import { containerSecurity, podSecurity } from "../../infra/kubernetes/security.ts";
 import type { Seen } from "../cluster/seen.ts";
 import type { Outputs } from "./check.ts";
@@ -39,7 +39,12 @@ export function nodeImage(
   return { image, node: "node" };
 }
 
-const port = 8080;
+/**
+ * The ports of the target pods: policies close the first one, and leave the second one open. The second one shows that the
+ * target listens and that the network leads to it. Without it, a pod that can't be reached for another reason would look as if
+ * a policy closed it.
+ */
+const [closedPort, openPort] = [8080, 8081];
 
 /** A connection that a probe attempts, or a look-up of a name if `port` is missing. */
 interface Attempt {
@@ -52,9 +57,16 @@ interface Attempt {
   want: Outcome;
 }
 
+/** For how many seconds a probe repeats an attempt. */
+const attemptSeconds = 30;
+
 /**
- * The program of a probe's pod. Its argument is a JSON list of attempts. The program makes all attempts at the same time, and
- * repeats each attempt until it has the wanted outcome, for at most half a minute. Prints the last outcome of each attempt.
+ * The program of a probe's pod. Its arguments are a JSON list of attempts, and the number of seconds for which it repeats each
+ * attempt until the attempt has the wanted outcome. Prints the last outcome of each attempt.
+ *
+ * An attempt that must be blocked begins only when all others are open, because a target that does not listen yet refuses
+ * connections too. At the end, the program makes the other attempts again, because a target may have ended meanwhile. So a
+ * refused connection comes from a network plugin that rejects what policies close.
  */
 const script = `
 const blocked = ["ETIMEDOUT", "ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "EACCES", "EPERM"];
@@ -65,17 +77,26 @@ const once = ({ host, port }) => new Promise((done) => {
   socket.setTimeout(3000, () => { socket.destroy(); end({ code: "ETIMEDOUT" }); });
 });
 const pause = () => new Promise((done) => setTimeout(done, 500));
-const until = Date.now() + 30000;
+const [attempts, seconds] = process.argv.slice(1).map(JSON.parse);
 const attempt = async (one) => {
+  const until = Date.now() + seconds * 1000;
   for (;;) {
-    const outcome = await once(one);
-    if (outcome === one.want || Date.now() > until) return outcome;
+    one.outcome = await once(one);
+    if (one.outcome === one.want || Date.now() > until) return;
     await pause();
   }
 };
-Promise.all(JSON.parse(process.argv[1]).map(attempt)).then((all) => { console.log(JSON.stringify(all)); process.exit(); });`;
+(async () => {
+  for (const want of ["open", "blocked", "open"])
+    await Promise.all(attempts.filter((one) => one.want === want).map(attempt));
+  console.log(JSON.stringify(attempts.map(({ outcome }) => outcome)));
+  process.exit();
+})();`;
 
-const listener = `require("net").createServer((socket) => socket.end()).listen(${port});`;
+/** The program of a target. It listens on the second port only after the first one, so that an open second port shows both. */
+const listener = `
+const listen = (port, then) => require("net").createServer((socket) => socket.end()).listen(port, then);
+listen(${closedPort}, () => listen(${openPort}));`;
 
 const roleLabel = "berth.dev/doctor";
 
@@ -108,7 +129,7 @@ function podSpec({ image: { image, node }, pullSecrets, ground }: Setting, progr
   };
 }
 
-/** A pod that accepts connections. @param role `open` or `closed` */
+/** A pod that accepts connections at both ports. @param role `open` or `closed` */
 export const target = (role: "open" | "closed", setting: Setting): V1Pod => ({
   metadata: { name: role, labels: { [roleLabel]: role } },
   spec: podSpec(setting, listener, []),
@@ -117,13 +138,15 @@ export const target = (role: "open" | "closed", setting: Setting): V1Pod => ({
 /**
  * A Job whose pod tries the connections of the list `attempts`, and prints their outcomes as a JSON list.
  * @param name of the Job. Jobs of the same role on different nodes have different names
+ * @param seconds for which the pod repeats an attempt that does not have the wanted outcome
  */
 export const probeJob = (
   name: string,
   role: "free" | "session" | "worker",
   attempts: Attempt[],
   setting: Setting,
-): V1Job => job(name, role, podSpec(setting, script, [JSON.stringify(attempts)]));
+  seconds = attemptSeconds,
+): V1Job => job(name, role, podSpec(setting, script, [JSON.stringify(attempts), String(seconds)]));
 
 const job = (name: string, role: string, spec: V1PodSpec): V1Job => ({
   metadata: { name },
@@ -137,19 +160,21 @@ const job = (name: string, role: string, spec: V1PodSpec): V1Job => ({
 /** For each Job that probes the network: the list of the connections that its pod tries. @param addresses of the two targets */
 export const attemptsOf = (addresses: { open: string; closed: string }) => ({
   free: [
-    { host: addresses.open, port, want: "open" },
-    { host: addresses.closed, port, want: "blocked" },
+    { host: addresses.closed, port: openPort, want: "open" },
+    { host: addresses.closed, port: closedPort, want: "blocked" },
   ],
   session: [
-    { host: addresses.open, port, want: "blocked" },
+    { host: addresses.open, port: openPort, want: "open" },
+    { host: addresses.open, port: closedPort, want: "blocked" },
     { host: "kubernetes.default.svc", want: "open" },
   ],
   worker: [{ host: "kubernetes.default.svc", port: 443, want: "open" }],
 });
 
 /**
- * The NetworkPolicies of the probes: those of sessions and of the worker, as far as each attempt needs them, and a policy that
- * denies all connections to the pod `closed`.
+ * The NetworkPolicies of the probes: those of sessions and of the worker, as far as each attempt needs them. In addition, one
+ * policy opens one port of the pod `open` to the pods that stand for sessions, and another one closes all other ports of the pod
+ * `closed` to everybody.
  */
 export function policies(config: Pick<Config, "kubernetesApi" | "network">, seen: Seen): V1NetworkPolicy[] {
   const confined = { matchExpressions: [{ key: roleLabel, operator: "In", values: ["session", "worker"] }] };
@@ -162,7 +187,8 @@ export function policies(config: Pick<Config, "kubernetesApi" | "network">, seen
     named("deny-all", { ...denyAll, podSelector: confined }),
     named("allow-dns", { ...allowDns(config.network.dns), podSelector: confined }),
     named("api-egress", { podSelector: { matchLabels: labelOf("worker") }, policyTypes: ["Egress"], egress: toApi }),
-    named("closed", { podSelector: { matchLabels: labelOf("closed") }, policyTypes: ["Ingress"] }),
+    named("open", allowEgress(labelOf("session"), [{ to: [pods(labelOf("open"))], ports: tcp(openPort) }])),
+    named("closed", allowIngress(labelOf("closed"), tcp(openPort))),
   ];
 }
 

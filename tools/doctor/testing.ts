@@ -50,7 +50,7 @@ const tries: Tries = {
   probe: async () => ({
     freeToOpen: "open",
     freeToClosed: "blocked",
-    sessions: [{ of: "the sessions of acme", toOpen: "blocked", dns: "open" }],
+    sessions: [{ of: "the sessions of acme", toOpen: "open", toClosed: "blocked", dns: "open" }],
     workerToApi: "open",
   }),
   bind: async () => {},

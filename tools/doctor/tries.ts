@@ -9,17 +9,19 @@ export type Outcome = string;
 export interface ProbedSessions {
   /** Whose nodes these are, for example `the sessions of acme`. */
   of: string;
-  /** The outcome of a connection from a pod with the policies of a session to a pod without network policies. */
+  /** The outcome of a connection from a pod with the policies of a session to a port of another pod, which a policy opens. */
   toOpen: Outcome;
+  /** The outcome of a connection from there to another port of the same pod, which no policy opens. */
+  toClosed: Outcome;
   /** The outcome of a look-up of `kubernetes.default.svc` from a pod with the policies of a session. */
   dns: Outcome;
 }
 
 /** What the probes in the cluster found. */
 export interface Probed {
-  /** The outcome of a connection from a pod without network policies to another pod without network policies. */
+  /** The outcome of a connection from a pod without policies to a port of another pod, the only one that its policy opens. */
   freeToOpen: Outcome;
-  /** The outcome of a connection from a pod without policies to a pod whose NetworkPolicy denies all incoming connections. */
+  /** The outcome of a connection from there to another port of the same pod. */
   freeToClosed: Outcome;
   /** One entry for each group of nodes on which sessions run. */
   sessions: ProbedSessions[];
