@@ -1,4 +1,5 @@
 /** Checks that try something in the cluster, and delete what they made. */
+import { secondsOf } from "../../infra/config/duration.ts";
 import { policyEngineOf } from "../cluster/seen.ts";
 import { type Check, failed, ok, type Patient, skipped } from "./check.ts";
 import { volumesOf } from "./grounds.ts";
@@ -150,22 +151,35 @@ const metrics: Check = {
   },
 };
 
-/** The first of the tenants' API keys that Berth generated; undefined if Berth generated none. */
-export const keyFor = ({ config, outputs }: Pick<Patient, "config" | "outputs">): string | undefined =>
-  config.tenants
-    .filter(({ remove }) => !remove)
-    .flatMap(({ name }) => Object.values(outputs?.tenantKeys[name] ?? {}))
-    .at(0);
+/**
+ * The tenant of the trial session, with an API key that Berth generated: the first one whose workspaces are not kept after a
+ * session's end, so that nothing of the trial stays; if there is none, the first one. Undefined if Berth generated no key.
+ */
+export function trialTenant({
+  config,
+  outputs,
+}: Pick<Patient, "config" | "outputs">): { name: string; key: string } | undefined {
+  const usable = config.tenants.flatMap(({ name, remove, retention, workspace }) => {
+    const [key] = Object.values(outputs?.tenantKeys[name] ?? {});
+    const keeps = workspace.mode === "persistent" && secondsOf(retention) !== 0;
+    return remove || key === undefined ? [] : [{ name, key, keeps }];
+  });
+  return usable.find(({ keeps }) => !keeps) ?? usable[0];
+}
 
 const session: Check = {
   name: "session",
   needs: "stack",
   async run({ config, outputs, tries }) {
-    const key = keyFor({ config, outputs });
-    if (key === undefined) return skipped("no tenant has a key that Berth generated, so no session can be started");
+    const tenant = trialTenant({ config, outputs });
+    if (tenant === undefined) return skipped("no tenant has a key that Berth generated, so no session can be started");
     try {
-      const { seconds, desktop } = await tries.session(key);
-      return ok(`a session ran after ${seconds.toFixed(0)} s, and shows a desktop of ${desktop.join(" × ")}`);
+      const { seconds, desktop, keptUntil } = await tries.session(tenant.key);
+      const kept =
+        keptUntil === null ? "" : `. Its workspace stays until ${keptUntil}, because of the tenant's \`retention\``;
+      return ok(
+        `a session of ${tenant.name} ran after ${seconds.toFixed(0)} s, and shows a desktop of ${desktop.join(" × ")}${kept}`,
+      );
     } catch (error) {
       return failed((error as Error).message, "see docs/sessions.md, which explains each reason");
     }

@@ -3,9 +3,9 @@ import { describe, expect, test, vi } from "vitest";
 import { gke } from "../cluster/testing.ts";
 import { type Check, examine, type Patient } from "./check.ts";
 import { identity, lookChecks, storageClassesOf } from "./checks-look.ts";
-import { tryChecks } from "./checks-try.ts";
+import { trialTenant, tryChecks } from "./checks-try.ts";
 import { diagnose } from "./main.ts";
-import { config, healthy } from "./testing.ts";
+import { config, healthy, outputs } from "./testing.ts";
 
 const checks = [identity, ...lookChecks, ...tryChecks];
 
@@ -213,6 +213,30 @@ test.each<[string, Parameters<typeof healthy>[0], string, RegExp]>([
   ["session", { config: { tenants: [] } }, "skipped", /no tenant has a key/],
 ])("%s, with %j: %s", async (name, changes, state, says) => {
   expect(await verdict(name, healthy(changes))).toMatchObject({ state, says: expect.stringMatching(says) });
+});
+
+test("the trial session is of the first tenant that keeps no workspaces, so that nothing of it stays", async () => {
+  const kept = { retention: "7d" };
+  const keyOf = (tenants: object[], keyless: string[] = []) => {
+    const { tenants: given } = config({ tenants });
+    const keys = given.map(({ name }) => [name, keyless.includes(name) ? {} : { default: `key of ${name}` }]);
+    return trialTenant({ config: config({ tenants }), outputs: { ...outputs, tenantKeys: Object.fromEntries(keys) } })
+      ?.name;
+  };
+  const [a, b, c] = [{ name: "a", ...kept }, { name: "b" }, { name: "c", ...kept, workspace: { mode: "ephemeral" } }];
+  expect(keyOf([a, b, c])).toBe("b");
+  expect(keyOf([a, b, c], ["b"])).toBe("c");
+  expect(keyOf([a, { ...b, remove: true }])).toBe("a");
+  expect(keyOf([a], ["a"])).toBeUndefined();
+});
+
+test("if the workspace of the trial session stays, the line says until when", async () => {
+  const keptUntil = "2026-12-08T07:00:00.000Z";
+  const session = async () => ({ id: "1", seconds: 4, desktop: [1280, 800] as [number, number], keptUntil });
+  expect(await verdict("session", healthy({ tries: { session } }))).toMatchObject({
+    state: "ok",
+    says: expect.stringContaining(`Its workspace stays until ${keptUntil}`),
+  });
 });
 
 test("if Cilium keeps the worker from the API server, the remedy is Cilium's own policies", async () => {

@@ -12,6 +12,7 @@ interface Session {
   id: string;
   state: string;
   reason: string | null;
+  workspace: { keptUntil: string | null };
 }
 
 /** The pods that are the gateway. */
@@ -36,7 +37,7 @@ export async function trySession(kubeconfig: KubeConfig, pods: GatewayPods, key:
   };
   const begin = performance.now();
   const { id } = (await call("POST", "/v1/sessions", { tier: "small", labels: { doctor: "true" } })) as Session;
-  try {
+  const show = async () => {
     await poll(startSeconds, async () => {
       const { state, reason } = (await call("GET", `/v1/sessions/${id}`)) as Session;
       if (state === "failed") throw new Error(`the session ${id} has failed: ${reason}`);
@@ -48,21 +49,25 @@ export async function trySession(kubeconfig: KubeConfig, pods: GatewayPods, key:
       ticket: string;
     };
     const desktop = await desktopSize(`ws://${way.host}/v1/sessions/${id}/desktop?ticket=${ticket}`);
-    return { id, seconds, desktop };
-  } finally {
-    await call("DELETE", `/v1/sessions/${id}`);
-    await poll(120, async () => ended(await call("GET", `/v1/sessions/${id}`).catch(ifMissing), id), null);
-  }
+    return { seconds, desktop };
+  };
+  const [shown] = await Promise.allSettled([show()]);
+  await call("DELETE", `/v1/sessions/${id}`);
+  const find = () => call("GET", `/v1/sessions/${id}`).catch(ifMissing) as Promise<Session | undefined>;
+  const keptUntil = await poll(120, async () => ended(await find(), id), null);
+  if (shown.status === "fulfilled") return { id, ...shown.value, keptUntil };
+  if (keptUntil === null) throw shown.reason;
+  throw new Error(`${(shown.reason as Error).message}. The session's workspace stays until ${keptUntil}`);
 }
 
 /**
- * Whether the session has ended. The API reports `stopped` or `failed` only when nothing of the session runs any more.
- * `session` is undefined if the API has deleted the session.
+ * Whether the session has ended, and if so, until when its workspace is kept. The API reports `stopped` or `failed` only when
+ * nothing of the session runs any more. `session` is undefined if the API has deleted the session.
  */
-const ended = (session: unknown, id: string): Progress<true> => {
-  const state = (session as Session | undefined)?.state ?? "stopped";
+const ended = (session: Session | undefined, id: string): Progress<string | null> => {
+  const { state, workspace } = session ?? { state: "stopped", workspace: { keptUntil: null } };
   return state === "stopped" || state === "failed"
-    ? { done: true }
+    ? { done: workspace.keptUntil }
     : { waitsFor: `the session ${id} has not ended (${state})`, because: "" };
 };
 

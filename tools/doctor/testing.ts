@@ -58,7 +58,7 @@ const tries: Tries = {
   workloads: async () => [{ name: "Deployment api", ready: 1, wanted: 1, reason: "" }],
   images: async () => {},
   scalers: async () => {},
-  session: async () => ({ id: "1", seconds: 4, desktop: [1280, 800] }),
+  session: async () => ({ id: "1", seconds: 4, desktop: [1280, 800], keptUntil: null }),
   status: async () => 200,
 };
 

@@ -54,6 +54,8 @@ export interface SessionTrial {
   seconds: number;
   /** Width and height of the desktop in pixels, as the desktop itself says. */
   desktop: [number, number];
+  /** Until when the session's workspace is kept (ISO 8601). Null: the workspace is deleted. */
+  keptUntil: string | null;
 }
 
 /**
