@@ -59,7 +59,14 @@ const registry: Check = {
         `Docker doesn't answer, and it builds the images ${built.join(", ")}`,
         "start Docker, or set DOCKER_HOST, or name finished images (docs/images.md)",
       );
-    return ok(`Docker builds ${built.join(", ")} and pushes them to ${config.registry}`);
+    const [host] = config.registry.split("/");
+    const url = `${isLoopback(config.registry) ? "http" : "https"}://${host}/v2/`;
+    // Every answer will do, for example 401, because only Docker has the login.
+    if ((await tries.status(url)) === undefined)
+      return skipped(
+        `${url} doesn't answer this machine; if Docker doesn't reach the registry by a proxy or with a certificate of its own, correct \`registry\``,
+      );
+    return ok(`Docker builds ${built.join(", ")} and pushes them to ${config.registry}, which answers this machine`);
   },
 };
 

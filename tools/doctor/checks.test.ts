@@ -76,6 +76,8 @@ test.each<[string, Parameters<typeof healthy>[0], string, RegExp]>([
   ["registry", { config: { registry: "localhost:5001/berth" } }, "ok", /Docker builds api, agent, berthd/],
   ["registry", { config: mirrored, seen: gke }, "ok", /127\.0\.0\.1:5000/],
   ["registry", { tries: { docker: async () => false } }, "failed", /Docker doesn't answer/],
+  ["registry", { tries: { status: async () => 401 } }, "ok", /ghcr\.io\/acme\/berth, which answers this machine/],
+  ["registry", { tries: { status: async () => undefined } }, "skipped", /https:\/\/ghcr\.io\/v2\/ doesn't answer/],
   ["storage classes", { seen: { storageClasses: [] } }, "failed", /no default one \(it has: none\)/],
   ["storage classes", { config: { redis: { volume: { storageClass: "fast" } } } }, "failed", /no StorageClass fast/],
   ["metrics APIs", { seen: { apis: [] } }, "failed", /nobody serves CPU and memory/],
