@@ -24,7 +24,7 @@ test("readCluster() finds the namespace's autoscalers with their targets and own
   const owner = { apiVersion: "keda.sh/v1alpha1", kind: "ScaledObject", name: "worker", uid: "of-no-object" };
   await namespace.apply(hpa("worker"), hpa("keda-hpa-worker", { ownerReferences: [owner] }));
   const { autoscalers } = await asked(namespace.name);
-  expect(autoscalers.sort((a, b) => a.name.localeCompare(b.name))).toEqual([
+  expect(autoscalers?.sort((a, b) => a.name.localeCompare(b.name))).toEqual([
     { name: "keda-hpa-worker", target: "Deployment worker", owners: ["ScaledObject"] },
     { name: "worker", target: "Deployment worker", owners: [] },
   ]);
@@ -37,10 +37,11 @@ test("readCluster() finds the registered APIs, and no autoscaler if the namespac
 });
 
 test("readCluster() finds namespaces and PriorityClasses with the stack that they belong to, and the API's addresses", async () => {
-  const { namespaces, priorityClasses, apiServers } = await asked("default");
+  const { namespaces, priorityClasses, apiServers, unread } = await asked("default");
   expect(namespaces).toContainEqual({ name: "kube-system", stack: null });
   expect(priorityClasses).toContainEqual({ name: "system-node-critical", stack: null });
   expect(apiServers).toEqual([machine.nodeIp]);
+  expect(unread).toEqual({});
 });
 
 test("readCluster() fails with an error that names an unknown context", async () => {

@@ -42,7 +42,7 @@ export interface FoundObject {
 }
 
 /** Facts about a cluster. From them, platform/conflicts.ts finds what prevents the deployment of the stack. */
-export interface Found {
+export interface ClusterFacts {
   /** Kubernetes' version, for example v1.34.1-gke.200. */
   version: string;
   apis: RegisteredApi[];
@@ -53,6 +53,24 @@ export interface Found {
   /** The addresses of the Kubernetes API servers, as the EndpointSlice `kubernetes` has them. */
   apiServers: string[];
 }
+
+/** The facts that could be read. For each other fact, `unread` has the reason, for example "the API server answers HTTP 403". */
+export type Found = Partial<ClusterFacts> & { unread: Partial<Record<keyof ClusterFacts, string>> };
+
+const factNames: Record<keyof ClusterFacts, string> = {
+  version: "the version",
+  apis: "the APIServices",
+  autoscalers: "the HorizontalPodAutoscalers",
+  namespaces: "the namespaces",
+  priorityClasses: "the PriorityClasses",
+  apiServers: "the EndpointSlice `kubernetes`",
+};
+
+/** What could not be read, with the reasons, for example "the namespaces (the API server answers HTTP 403)". Empty: nothing. */
+export const unreadText = ({ unread }: Pick<Found, "unread">): string =>
+  [...Map.groupBy(Object.entries(unread), ([, why]) => why)]
+    .map(([why, facts]) => `${facts.map(([fact]) => factNames[fact as keyof ClusterFacts]).join(", ")} (${why})`)
+    .join("; ");
 
 /** An immutable ConfigMap or Secret whose name contains a hash of its content; see generations.ts. */
 export interface Generation {
@@ -83,34 +101,39 @@ export async function identify(access: ClusterAccess): Promise<string> {
 }
 
 /**
- * Reads from a cluster what `Found` describes.
+ * Reads from a cluster what `Found` describes. Each fact is read separately, so that one refused read does not hide the others.
  * @param namespace the namespace of the autoscalers, which need not exist
- * @throws Error with the reason if the cluster does not answer or refuses, or if the kubeconfig is wrong (`configOf`)
+ * @throws Error if the kubeconfig is wrong (`configOf`)
  */
 export async function readCluster(access: ClusterAccess, namespace: string): Promise<Found> {
   const config = configOf(access);
-  try {
-    const core = config.makeApiClient(k8s.CoreV1Api);
-    const slice = { namespace: "default", name: "kubernetes" };
-    const [version, apis, autoscalers, namespaces, priorityClasses, { endpoints }] = await Promise.all([
-      config.makeApiClient(k8s.VersionApi).getCode(),
-      config.makeApiClient(k8s.ApiregistrationV1Api).listAPIService(),
-      config.makeApiClient(k8s.AutoscalingV2Api).listNamespacedHorizontalPodAutoscaler({ namespace }),
-      core.listNamespace(),
-      config.makeApiClient(k8s.SchedulingV1Api).listPriorityClass(),
-      config.makeApiClient(k8s.DiscoveryV1Api).readNamespacedEndpointSlice(slice),
-    ]);
-    return {
-      version: version.gitVersion,
-      apis: apis.items.map(registered),
-      autoscalers: autoscalers.items.map(running),
-      namespaces: namespaces.items.map(owned),
-      priorityClasses: priorityClasses.items.map(owned),
-      apiServers: (endpoints ?? []).flatMap(({ addresses }) => addresses),
-    };
-  } catch (error) {
-    throw new Error(reason(error as Error));
-  }
+  const core = config.makeApiClient(k8s.CoreV1Api);
+  const slice = { namespace: "default", name: "kubernetes" };
+  const reads: { [Fact in keyof ClusterFacts]: () => Promise<ClusterFacts[Fact]> } = {
+    version: async () => (await config.makeApiClient(k8s.VersionApi).getCode()).gitVersion,
+    apis: async () => (await config.makeApiClient(k8s.ApiregistrationV1Api).listAPIService()).items.map(registered),
+    autoscalers: async () => {
+      const api = config.makeApiClient(k8s.AutoscalingV2Api);
+      return (await api.listNamespacedHorizontalPodAutoscaler({ namespace })).items.map(running);
+    },
+    namespaces: async () => (await core.listNamespace()).items.map(owned),
+    priorityClasses: async () => (await config.makeApiClient(k8s.SchedulingV1Api).listPriorityClass()).items.map(owned),
+    apiServers: async () => {
+      const { endpoints } = await config.makeApiClient(k8s.DiscoveryV1Api).readNamespacedEndpointSlice(slice);
+      return (endpoints ?? []).flatMap(({ addresses }) => addresses);
+    },
+  };
+  const found: Found = { unread: {} };
+  await Promise.all(
+    Object.entries(reads).map(async ([fact, read]) => {
+      try {
+        Object.assign(found, { [fact]: await read() });
+      } catch (error) {
+        Object.assign(found.unread, { [fact]: reason(error as Error) });
+      }
+    }),
+  );
+  return found;
 }
 
 /** The fields of an APIService that the program needs. */

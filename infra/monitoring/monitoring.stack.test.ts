@@ -65,7 +65,7 @@ test("the next `up` finds no conflict with its own adapter, and with `autoscaler
   const found = await readCluster({ context }, "berth");
   const config = (values: object) =>
     configSchema.parse({ context, registry: "127.0.0.1:5000/berth", publicUrl: "http://127.0.0.1:30080", ...values });
-  expect(found.apis.filter(({ service }) => service === "berth/prometheus-adapter").length).toBeGreaterThanOrEqual(2);
+  expect(found.apis?.filter(({ service }) => service === "berth/prometheus-adapter")?.length).toBeGreaterThanOrEqual(2);
   expect(conflicts(config({}), found, "dev")).toEqual([]);
   expect(conflicts(config({ autoscaler: "keda" }), found, "dev")).toEqual([
     expect.stringContaining("the Service berth/prometheus-adapter serves this API."),

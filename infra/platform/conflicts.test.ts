@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { configSchema } from "../config/config.ts";
-import { cluster, type Found } from "../kubernetes/cluster.ts";
+import { cluster, type Found, type RegisteredApi } from "../kubernetes/cluster.ts";
 import { recordStack } from "../testing/record.ts";
 import { conflicts as conflictsOf, refuseConflicts } from "./conflicts.ts";
 
@@ -18,9 +18,9 @@ const served = (group: string, service: string | null, version = "v1beta1") => (
   group,
   service,
 });
-const found = (...apis: Found["apis"]): Found => ({
+const found = (...apis: RegisteredApi[]): Found => ({
   ...{ version: "v1.34.1", apis, autoscalers: [] },
-  ...{ namespaces: [], priorityClasses: [], apiServers: ["10.0.0.4"] },
+  ...{ namespaces: [], priorityClasses: [], apiServers: ["10.0.0.4"], unread: {} },
 });
 const conflicts = (config: Parameters<typeof conflictsOf>[0], there: Found) => conflictsOf(config, there, "mine");
 
@@ -175,14 +175,40 @@ describe("the program", () => {
     expect(read).toHaveBeenCalledWith({ context: "here" }, "berth");
   });
 
-  test("continues without a conflict, and only warns if the cluster does not answer", async () => {
+  const forbidden = "the API server answers HTTP 403";
+
+  test("continues without a conflict, and warns about facts that can't be read", async () => {
     const warn = vi.spyOn(pulumi.log, "warn").mockResolvedValue();
     await asked(async () => found()).refused;
     expect(warn).not.toHaveBeenCalled();
-    await asked(() => Promise.reject(new Error("connect ECONNREFUSED 127.0.0.1:6443"))).refused;
+    const { namespaces, autoscalers, version, ...rest } = found();
+    const unread = { version: "timeout", namespaces: forbidden, autoscalers: forbidden };
+    await asked(async () => ({ ...rest, unread })).refused;
     expect(warn).toHaveBeenCalledExactlyOnceWith(
-      "Berth could not check the cluster's version, and whether others in the cluster have the same names and APIs: connect ECONNREFUSED 127.0.0.1:6443.",
+      `Berth could not read the version (timeout); the namespaces, the HorizontalPodAutoscalers (${forbidden}), so it did not look for conflicts with them.`,
     );
+  });
+
+  test("finds the other conflicts if a fact can't be read", async () => {
+    const { namespaces, ...rest } = found(kedas);
+    const { refused } = asked(async () => ({ ...rest, version: "v1.29.9", unread: { namespaces: forbidden } }));
+    await expect(refused).rejects.toThrow(/Kubernetes v1\.29\.9.*\n.*keda-operator-metrics-apiserver already serves/);
+  });
+
+  test("ends if the stack has an adapter, and nothing shows whose its APIs are", async () => {
+    vi.spyOn(pulumi.log, "warn").mockResolvedValue();
+    const { apis, ...rest } = found();
+    const unread = async () => ({ ...rest, unread: { apis: forbidden } });
+    await expect(asked(unread).refused).rejects.toThrow(
+      `The APIServices can't be read (${forbidden}), so another server may already serve custom.metrics.k8s.io, external.metrics.k8s.io, and the stack's adapter would take the place of that server. Allow this user to list apiservices.apiregistration.k8s.io, or set \`adapter.enabled: false\`.`,
+    );
+    await asked(unread, { adapter: { enabled: false } }).refused;
+    await asked(unread, { autoscaler: "keda" }).refused;
+  });
+
+  test("ends if the kubeconfig is wrong", async () => {
+    const { refused } = asked(() => Promise.reject(new Error("the kubeconfig has no context here; it has none")));
+    await expect(refused).rejects.toThrow("no context here; it has none. Nothing was changed. Correct `context`");
   });
 
   test("ends if the cluster's Kubernetes is too old, also without autoscalers", async () => {

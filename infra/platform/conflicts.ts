@@ -4,7 +4,7 @@ import { adapterApis } from "../config/adapter-apis.ts";
 import { contains, rangeOfAddress } from "../config/cidr.ts";
 import type { Config } from "../config/config.ts";
 import { nodeRanges } from "../config/network.ts";
-import { type ClusterAccess, cluster, type Found } from "../kubernetes/cluster.ts";
+import { type ClusterAccess, cluster, type Found, unreadText } from "../kubernetes/cluster.ts";
 import { isTooOld, oldestKubernetes } from "../kubernetes/version.ts";
 import { type Naming, takenNames } from "./taken-names.ts";
 
@@ -22,7 +22,8 @@ const otherwise =
   "if that server is KEDA, set `autoscaler: keda`; if it is your own adapter, set `adapter.enabled: false` and add the queries of docs/monitoring.md to your adapter";
 
 /**
- * One line for each conflict. The list is empty if there is no conflict.
+ * One line for each conflict. The list is empty if there is no conflict. A fact that could not be read gives no conflict, except
+ * the APIServices if the stack has an adapter.
  * @param stack the name of this Pulumi stack, without the organization
  */
 export function conflicts(config: Checked, found: Found, stack: string): string[] {
@@ -35,13 +36,13 @@ export function conflicts(config: Checked, found: Found, stack: string): string[
 }
 
 /** One line for each metrics API, and for each autoscaler, that would conflict with those of the stack. */
-export const apiConflicts = (config: Scaling, found: Pick<Found, "apis" | "autoscalers">): string[] => [
+export const apiConflicts = (config: Scaling, found: Pick<Found, "apis" | "autoscalers" | "unread">): string[] => [
   ...takenApis(config, found),
   ...(config.autoscaler === "keda" ? withKeda(config, found) : []),
 ];
 
 const tooOld = ({ version }: Found): string[] =>
-  isTooOld(version)
+  version !== undefined && isTooOld(version)
     ? [
         `The cluster has Kubernetes ${version}, and Berth needs ${oldestKubernetes} or newer. Upgrade the cluster, or choose another one.`,
       ]
@@ -51,7 +52,7 @@ const tooOld = ({ version }: Found): string[] =>
  * A line if sessions may reach private ranges and the config knows no range from which the Kubernetes API gets its addresses. The
  * policies then close only the API's present addresses, so that a new address could be open to sessions until the next `up`.
  */
-export function openApi(config: Reaching, { apiServers }: Pick<Found, "apiServers">): string[] {
+export function openApi(config: Reaching, { apiServers = [] }: Pick<Found, "apiServers">): string[] {
   const nodes = nodeRanges(config) ?? [];
   const outside = apiServers.filter((address) => !nodes.some((range) => contains(range, rangeOfAddress(address))));
   const rules = config.tenants.flatMap(({ egress }, tenant) =>
@@ -63,9 +64,17 @@ export function openApi(config: Reaching, { apiServers }: Pick<Found, "apiServer
   ];
 }
 
-/** A line for each API that the stack's adapter should serve, but another server serves. A cluster allows one server per API. */
-function takenApis(config: Scaling, { apis }: Pick<Found, "apis">): string[] {
+/**
+ * A line for each API that the stack's adapter should serve, but another server serves. A cluster allows one server per API. If
+ * the APIServices could not be read, the stack could take an API from its server without knowing it, so there is a line too.
+ */
+function takenApis(config: Scaling, { apis, unread }: Pick<Found, "apis" | "unread">): string[] {
   const wanted = new Set(adapterApis(config).map(({ group }) => group));
+  if (wanted.size === 0) return [];
+  if (apis === undefined)
+    return [
+      `The APIServices can't be read (${unread.apis}), so another server may already serve ${[...wanted].join(", ")}, and the stack's adapter would take the place of that server. Allow this user to list apiservices.apiregistration.k8s.io, or set \`adapter.enabled: false\`.`,
+    ];
   return apis
     .filter(({ group, service }) => wanted.has(group) && service !== `${config.namespace}/prometheus-adapter`)
     .map(({ name, group, service }) => {
@@ -79,13 +88,14 @@ function takenApis(config: Scaling, { apis }: Pick<Found, "apis">): string[] {
  * case KEDA's admission webhook would refuse the ScaledObject of this Deployment.
  */
 function withKeda({ keda, namespace }: Scaling, { apis, autoscalers }: Pick<Found, "apis" | "autoscalers">): string[] {
-  const server = apis.find(({ group }) => group === external)?.service ?? null;
+  const server = apis?.find(({ group }) => group === external)?.service ?? null;
   const missing =
+    apis !== undefined &&
     server?.startsWith(`${keda.namespace}/`) !== true &&
     `\`autoscaler: keda\` needs KEDA in the namespace ${keda.namespace}, where KEDA serves the API ${external}; but ${
       server === null ? "no server serves this API" : `the Service ${server} serves this API`
     }. Install KEDA, or set \`keda.namespace\` to KEDA's namespace. docs/monitoring.md describes the change from \`autoscaler: hpa\`.`;
-  const others = autoscalers
+  const others = (autoscalers ?? [])
     .filter(
       ({ target, owners }) =>
         ["Deployment api", "Deployment gateway", "Deployment worker"].includes(target) &&
@@ -99,20 +109,22 @@ function withKeda({ keda, namespace }: Scaling, { apis, autoscalers }: Pick<Foun
 }
 
 /**
- * Ends the program, before it changes anything, if the cluster is too old or has conflicting objects, or if sessions could reach
- * the Kubernetes API. Even with `adoptExisting`, the program refuses a metrics API that another server already serves, and
- * namespaces and PriorityClasses that belong to another stack. If the cluster does not answer or refuses the reads, the program
- * only warns. Without an answer, a later step of the run fails with its own error.
+ * Ends the program, before it changes anything, if the cluster is too old or has conflicting objects, if sessions could reach
+ * the Kubernetes API, or if the stack has an adapter and the APIServices can't be read. Even with `adoptExisting`, the program
+ * refuses a metrics API that another server already serves, and namespaces and PriorityClasses that belong to another stack. The
+ * program only warns about all other facts that can't be read.
  */
 export async function refuseConflicts(access: ClusterAccess, config: Checked): Promise<void> {
-  const found = await cluster.readCluster(access, config.namespace).catch(async ({ message }: Error) => {
-    await pulumi.log.warn(
-      `Berth could not check the cluster's version, and whether others in the cluster have the same names and APIs: ${message}.`,
-    );
+  const found = await cluster.readCluster(access, config.namespace).catch(({ message }: Error) => {
+    throw new pulumi.RunError(`${message}. Nothing was changed. Correct \`context\` or \`kubeconfig\`.`);
   });
-  const faults = found ? conflicts(config, found, pulumi.getStack()) : [];
+  if (found === undefined) return;
+  const faults = conflicts(config, found, pulumi.getStack());
   if (faults.length > 0)
     throw new pulumi.RunError(
       ["The stack can't be deployed to this cluster. Nothing was changed.", ...faults].join("\n"),
     );
+  const unread = unreadText(found);
+  if (unread !== "")
+    await pulumi.log.warn(`Berth could not read ${unread}, so it did not look for conflicts with them.`);
 }

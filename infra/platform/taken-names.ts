@@ -51,7 +51,10 @@ export function takenNames(
   found: Pick<Found, "namespaces" | "priorityClasses">,
   stack: string,
 ): string[] {
-  const there: Record<string, FoundObject[]> = { Namespace: found.namespaces, PriorityClass: found.priorityClasses };
+  const there: Record<string, FoundObject[] | undefined> = {
+    Namespace: found.namespaces,
+    PriorityClass: found.priorityClasses,
+  };
   return wantedBy(config).flatMap(({ kind, name, remedy }) => {
     const object = there[kind]?.find((one) => one.name === name);
     if (object === undefined || object.stack === stack) return [];

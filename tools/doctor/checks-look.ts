@@ -108,7 +108,7 @@ const apis: Check = {
   needs: "cluster",
   async run({ config, seen, tries }) {
     const { autoscalers } = await tries.facts();
-    const [first] = apiConflicts(config, { apis: seen.apis, autoscalers });
+    const [first] = apiConflicts(config, { apis: seen.apis, autoscalers, unread: {} });
     if (first !== undefined) return failed(first.replace(/\.$/, ""), "change the config as this line says");
     if (
       config.autoscaler !== "off" &&

@@ -7,6 +7,7 @@ import {
   type RunningAutoscaler,
   readCluster,
   reason,
+  unreadText,
 } from "../../infra/kubernetes/cluster.ts";
 import type { NeededKind, NeededRight, NeededSecret, Needs } from "./needs.ts";
 import type { NodeFacts } from "./nodes.ts";
@@ -76,12 +77,15 @@ export async function factsOf(access: ClusterAccess, needs: Needs): Promise<Fact
     return ((found?.items ?? []) as { metadata: { name: string } }[]).map(({ metadata }) => metadata.name);
   };
 
-  const [nodes, scaler, karpenter, { autoscalers, namespaces, priorityClasses }] = await Promise.all([
+  const [nodes, scaler, karpenter, found] = await Promise.all([
     read("the nodes", core.listNode()),
     read("the ConfigMaps of kube-system", core.readNamespacedConfigMap(clusterAutoscaler).catch(ifMissing)),
     read("the API karpenter.sh", custom.getAPIResources({ group: "karpenter.sh", version: "v1" }).catch(ifMissing)),
-    read("what `up` looks at", readCluster(access, namespace)),
+    readCluster(access, namespace),
   ]);
+  const { autoscalers = [], namespaces = [], priorityClasses = [] } = found;
+  const unread = unreadText(found);
+  if (unread !== "") throw new Error(`\`up\` looks at facts that can't be read: ${unread}`);
   const [secrets, kinds, issuers, refused] = await Promise.all([
     Promise.all(needs.secrets.map(secretOf)),
     Promise.all(needs.kinds.map(async (kind) => ((await hasKind(kind)) ? [] : [kind]))),
