@@ -41,3 +41,14 @@ export const kubeconfig = pulumi.secret(cluster.kubeConfigRaw);
 export const clusterId = clusterIdOf(cluster.kubeConfigRaw);
 /** The value for `berth:registry`. */
 export const registry = pulumi.interpolate`${images.loginServer}/berth`;
+
+// AKS makes a network for the nodes, with the subnet `aks-subnet`, in a resource group that has nothing but parts of the cluster.
+const resourceGroupName = cluster.nodeResourceGroup;
+const networks = azure.core.getResourcesOutput({ resourceGroupName, type: "Microsoft.Network/virtualNetworks" });
+const virtualNetworkName = networks.resources.apply(([network]) => network?.name ?? "");
+/** The value for `berth:prometheus.kubelets.nodes`: the address ranges of the subnet in which the nodes are. */
+export const nodes = azure.network.getSubnetOutput({
+  resourceGroupName,
+  virtualNetworkName,
+  name: "aks-subnet",
+}).addressPrefixes;

@@ -6,8 +6,12 @@ import { clusterIdOf } from "../cluster-id.ts";
 const config = new pulumi.Config("gcp");
 const [project, location] = [config.require("project"), config.require("region")];
 
+// The network `default` has a subnet in each region. The nodes are in the subnet of the cluster's region.
+const subnet = gcp.compute.getSubnetworkOutput({ name: "default", region: location });
 const cluster = new gcp.container.Cluster("berth", {
   location,
+  network: "default",
+  subnetwork: subnet.name,
   removeDefaultNodePool: true,
   initialNodeCount: 1,
   deletionProtection: false,
@@ -18,15 +22,15 @@ const cluster = new gcp.container.Cluster("berth", {
   gatewayApiConfig: { channel: "CHANNEL_STANDARD" },
   workloadIdentityConfig: { workloadPool: `${project}.svc.id.goog` },
 });
-const nodes = { cluster: cluster.id, autoscaling: { minNodeCount: 1, maxNodeCount: 4 } };
+const pool = { cluster: cluster.id, autoscaling: { minNodeCount: 1, maxNodeCount: 4 } };
 const scopes = ["https://www.googleapis.com/auth/cloud-platform"];
 const platform = new gcp.container.NodePool("platform", {
-  ...nodes,
+  ...pool,
   nodeConfig: { machineType: "e2-standard-4", oauthScopes: scopes },
 });
 // Sessions run on these nodes if the tenant has `runtimeClassName: gvisor`, as in berth.yaml.
 new gcp.container.NodePool("sessions", {
-  ...nodes,
+  ...pool,
   nodeConfig: { machineType: "e2-standard-8", oauthScopes: scopes, sandboxConfig: { sandboxType: "gvisor" } },
 });
 
@@ -68,3 +72,5 @@ export const kubeconfig = pulumi.secret(
 export const clusterId = platform.id.apply(() => clusterIdOf(kubeconfig));
 /** The value for `berth:registry`. */
 export const registry = pulumi.interpolate`${location}-docker.pkg.dev/${project}/${repository.repositoryId}/berth`;
+/** The value for `berth:prometheus.kubelets.nodes`: the address range of the subnet in which the nodes are. */
+export const nodes = [subnet.ipCidrRange];
