@@ -1,23 +1,40 @@
 /**
- * `node tools/epoch.ts FILE EPOCH` writes the build argument SECURITY_EPOCH of the desktop image into the stack's file.
- * Example: `node tools/epoch.ts Pulumi.prod.yaml 2026-W48`. The next `up` builds the desktop image again, with the newest Debian
- * packages. The comments of the file stay.
+ * `node tools/epoch.ts EPOCH FILE…` writes the build argument SECURITY_EPOCH of the desktop image into each stack's file whose
+ * stack builds this image. Example: `node tools/epoch.ts 2026-W48 Pulumi.*.yaml`. The next `up` of such a stack builds the image
+ * again, with the newest Debian packages. The comments of the files stay. If no stack builds the image, the command fails.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { parseDocument } from "yaml";
+import { isLoopback } from "../infra/images/base-images/pinned.ts";
 
-/** The text of a stack's file with this epoch. Pure. @throws Error if `images.agent` names a finished image */
-export function withEpoch(text: string, epoch: string): string {
+/**
+ * The text of a stack's file with this epoch. Undefined if the stack's config names a finished desktop image, or if its registry
+ * is on this machine (`dev`, `kind`), so that nobody else gets the image. Pure.
+ */
+export function withEpoch(text: string, epoch: string): string | undefined {
   const file = parseDocument(text);
   const agent = ["config", "berth:images", "agent"];
-  if (typeof file.getIn(agent) === "string")
-    throw new Error("images.agent names a finished image, so Berth builds none. Build that image again instead.");
+  if (typeof file.getIn(agent) === "string" || isLoopback(String(file.getIn(["config", "berth:registry"]) ?? "")))
+    return undefined;
   file.setIn([...agent, "buildArgs", "SECURITY_EPOCH"], epoch);
   return file.toString({ lineWidth: 0 });
 }
 
 if (import.meta.main) {
-  const [file, epoch] = process.argv.slice(2);
-  if (file === undefined || epoch === undefined) throw new Error("usage: node tools/epoch.ts FILE EPOCH");
-  writeFileSync(file, withEpoch(readFileSync(file, "utf8"), epoch));
+  const [epoch, ...files] = process.argv.slice(2);
+  if (epoch === undefined || files.length === 0) throw new Error("usage: node tools/epoch.ts EPOCH FILE…");
+  const built = files.flatMap((file) => {
+    const text = withEpoch(readFileSync(file, "utf8"), epoch);
+    return text === undefined ? [] : [{ file, text }];
+  });
+  for (const { file, text } of built) {
+    writeFileSync(file, text);
+    console.log(`${file}: SECURITY_EPOCH is ${epoch}`);
+  }
+  if (built.length === 0) {
+    console.error(
+      `berth: no stack of ${files.join(", ")} builds the desktop image for other machines, so no image gets new Debian packages. Build your finished images again where you build them.`,
+    );
+    process.exitCode = 1;
+  }
 }

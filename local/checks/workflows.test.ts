@@ -139,6 +139,21 @@ test("an image with a CVE that must be removed is not signed, and the other imag
   expect(runner.calls("cosign", "")).toEqual([]);
 });
 
+test("the Updates workflow writes the epoch into the files of all stacks, and fails at its end if none builds the image", async () => {
+  const packages = stepOf("updates", "images", "Debian packages");
+  const runner = openRunner("none", { node: "exit 1" });
+  expect((await runner.run(packages)).exitCode).not.toBe(0);
+  const files = globSync("Pulumi.*.yaml", { cwd: root }).sort().join(" ");
+  expect(files).toContain("Pulumi.prod.yaml");
+  expect(runner.calls("node", "epoch")).toEqual([
+    expect.stringMatching(new RegExp(`^node tools/epoch\\.ts \\d{4}-W\\d\\d ${files}$`)),
+  ]);
+  const result = stepOf("updates", "images", "Result of the step Debian packages");
+  expect(result.if).toBe(`steps.${packages.id}.outcome == 'failure'`);
+  expect(result.index).toBeGreaterThan(stepOf("updates", "images", "Pull request").index);
+  expect((await runner.run(result)).exitCode).not.toBe(0);
+});
+
 test("the Deploy workflow runs the doctor after the deployment, and fails if the doctor finds a fault", async () => {
   const doctor = stepOf("deploy", "deploy", "Doctor");
   expect(doctor.index).toBe(stepOf("deploy", "deploy", "Deployment").index + 1);
