@@ -20,8 +20,13 @@ import { berth, env, name, purge } from "./second-berth.ts";
 
 const minutes = 60_000;
 const withStack = process.env.BERTH_UNTOUCHED !== "cluster";
+/** The ports that this Berth opens on the machine's loopback. */
+const opened = [env.BERTH_REGISTRY_PORT, env.BERTH_API_PORT, env.BERTH_SANDBOX_PORT].map(Number);
 /** Ports of programs in the node, and ports next to those that Berth opens. */
-const neighbours = [2379, 2380, 5012, 5014, 6443, 10248, 10249, 10250, 10256, 10257, 10259, 30092, 30094];
+const neighbours = [
+  ...[2379, 2380, 6443, 10248, 10249, 10250, 10256, 10257, 10259],
+  ...opened.flatMap((port) => [port - 1, port + 1]).filter((port) => !opened.includes(port)),
+];
 const publishedPort = 18_080;
 
 const cleanUp = new AsyncDisposableStack();
@@ -103,8 +108,8 @@ async function occupy(port: number): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<Server | undefined>();
   const server = createServer((socket) => socket.end()).on("error", () => resolve(undefined));
   server.listen(port, () => resolve(server));
-  const opened = await promise;
-  cleanUp.defer(() => void opened?.close());
+  const service = await promise;
+  cleanUp.defer(() => void service?.close());
 }
 
 /** Returns what has changed on the machine since the snapshot. */
@@ -119,8 +124,9 @@ test(
     await berth(withStack ? ["local/main.ts", "up"] : ["tests/proofs/cluster-only.ts"]);
     const { sockets = [], ...others } = await changes();
     expect(others).toEqual({});
-    const opened = ["127.0.0.1:30093", "127.0.0.1:5013"];
-    expect(sockets.map((line) => line.match(/^\+ tcp +LISTEN +\d+ +\d+ +(\S+)/)?.[1] ?? line).sort()).toEqual(opened);
+    expect(sockets.map((line) => line.match(/^\+ tcp +LISTEN +\d+ +\d+ +(\S+)/)?.[1] ?? line).sort()).toEqual(
+      opened.map((port) => `127.0.0.1:${port}`).sort(),
+    );
     expect(await foreignContainer()).toBe(foreign);
 
     if (withStack) {
