@@ -11,6 +11,12 @@ refuse() {
   exit 1
 }
 
+# Runs a command, which the kernel kills if this shell ends, even by SIGKILL. On macOS, which has no setpriv, the command runs on.
+# The signal is KILL, because npm continues for a while after SIGTERM.
+with_us() {
+  if setpriv --pdeathsig=KILL true 2>/dev/null; then setpriv --pdeathsig=KILL -- "$@"; else "$@"; fi
+}
+
 # These checks come before any installation.
 case "${1:-} $*" in
 "up "* | "down "*)
@@ -25,12 +31,14 @@ if ! { [ -x node_modules/.bin/node ] && cmp -s package-lock.json "$stamp"; }; th
   # Files that root installs in a user's checkout must belong to the user.
   owner=$(stat -c %U . 2>/dev/null || id -un)
   if [ "$(id -u)" = 0 ] && [ "$owner" != root ] && [ "$owner" != UNKNOWN ]; then
-    runuser -u "$owner" -- env HOME="$(getent passwd "$owner" | cut -d: -f6)" sh local/setup.sh || exit 1
+    setpriv --reuid="$owner" --regid="$(id -g "$owner")" --init-groups --pdeathsig=KILL -- \
+      env HOME="$(getent passwd "$owner" | cut -d: -f6)" sh local/setup.sh || exit 1
   else
     echo "npm packages: npm ci (about a minute the first time)"
     # Prints a line every 30 s until this shell ends, whatever ends it.
     (while sleep 29 >/dev/null 2>&1 && kill -0 $$ 2>/dev/null; do echo "  … npm packages"; done) &
-    npm ci --no-audit --no-fund --loglevel=error && npm rebuild node --ignore-scripts=false --loglevel=error >/dev/null &&
+    with_us npm ci --no-audit --no-fund --loglevel=error &&
+      with_us npm rebuild node --ignore-scripts=false --loglevel=error >/dev/null &&
       node_modules/.bin/node --version >/dev/null && cp package-lock.json "$stamp"
     status=$?
     kill $!

@@ -11,9 +11,12 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { until } from "@berth/testing/until.ts";
 import { execa } from "execa";
 import { expect, it } from "vitest";
 import { root } from "../machine/machine.ts";
+import { onPath } from "./host/inspect.ts";
+import { readProc } from "./lib/process.ts";
 
 const nobody = 65_534;
 const isRoot = process.getuid?.() === 0;
@@ -79,4 +82,19 @@ it("installs as the user whose checkout it is, when root runs it", async ({ skip
   const { run, npmRanAs } = checkout(nobody);
   await run(0, "up");
   expect(npmRanAs()).toBe(String(nobody));
+});
+
+it.for([
+  { who: "a user", uid: user },
+  { who: "root, for a user", uid: 0 },
+])("npm ends with the command of $who, even if the command is killed", async ({ uid }, { skip }) => {
+  skip(!onPath("setpriv"), "only Linux ends a process when its parent ends");
+  skip(uid === 0 && !isRoot, "only root can run it for another user");
+  const { run, bin, npmRanAs } = checkout(user);
+  writeFileSync(join(bin, "npm"), `#!/bin/sh\necho $$ >>${bin}/../called\nexec sleep 60\n`, { mode: 0o755 });
+  const command = run(uid);
+  const runs = () => readProc(Number(npmRanAs()), "cmdline")[0] === "sleep";
+  await until("npm runs", 10, runs);
+  command.kill("SIGKILL");
+  await until("npm has ended", 10, () => !runs());
 });

@@ -1,17 +1,20 @@
 /**
- * The proof ends `up` by SIGKILL in each step of the cluster's start, and several times during the deployment. Before the
- * start of the cluster, the machine has only the cached programs of Berth. The next `up` continues, and after `down --purge`
- * nothing but the cache is left. The proof uses a separate Berth, beside the Berth that may already run on the machine.
+ * The proof ends `up` by SIGKILL while npm installs the packages, in each step of the cluster's start, and several times during
+ * the deployment. Before the start of the cluster, the machine has only the cached programs of Berth. The next `up` continues,
+ * and after `down --purge` nothing but the cache is left. The proof uses a separate Berth, beside the Berth that may already run
+ * on the machine.
  *
- * With BERTH_KILLED=cluster, the proof deploys no stack. On a machine that has other work to do, set BERTH_KILLED=cluster
+ * With BERTH_KILLED=cluster, the proof installs no packages and deploys no stack. On a machine that has other work to do, set BERTH_KILLED=cluster
  * and start the proof with `unshare --net --mount --pid --fork --mount-proc`.
  */
-import { existsSync, globSync, readFileSync } from "node:fs";
+import { existsSync, globSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { until } from "@berth/testing/until.ts";
 import { execa } from "execa";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { cgroupFolders } from "../../local/lib/cgroups.ts";
 import { root } from "../../machine/machine.ts";
+import { copyOfCheckout } from "../checkout.ts";
 import type { Kill } from "./kill-self.ts";
 import { berth, env, name, purge, stateDir } from "./second-berth.ts";
 
@@ -46,9 +49,9 @@ async function left(): Promise<string[]> {
   return [...links, ...folders, ...cgroups, ...processes];
 }
 
-function read(file: string): string {
+function read(file: string, reader: (file: string) => string = (name) => readFileSync(name, "utf8")): string {
   try {
-    return readFileSync(file, "utf8");
+    return reader(file);
   } catch {
     return ""; // the process has ended meanwhile
   }
@@ -62,6 +65,29 @@ async function missing(): Promise<string[]> {
 
 beforeAll(purge, minutes); // removes what an interrupted run has left
 afterAll(purge, minutes);
+
+test(
+  "after `up` is killed while npm installs the packages, npm has ended, and the next command installs them",
+  async ({ skip }) => {
+    skip(process.env.BERTH_KILLED === "cluster", "with BERTH_KILLED=cluster, npm may have no network");
+    const checkout = await copyOfCheckout();
+    onTestFinished(() => rmSync(checkout, { recursive: true }));
+    const packages = join(checkout, "node_modules");
+    rmSync(packages); // the link to the packages of this checkout
+    const install = () => execa("sh", ["local/setup.sh"], { cwd: checkout, stdio: "inherit", reject: false });
+    const runsNpm = (process: string) =>
+      read(`${process}/cwd`, readlinkSync).startsWith(checkout) && read(`${process}/cmdline`).startsWith("npm");
+
+    const command = install();
+    await until("npm writes the packages", 60, () => globSync("*/package.json", { cwd: packages }).length > 0);
+    command.kill("SIGKILL");
+    expect((await command).signal).toBe("SIGKILL");
+    await until("npm has ended", 10, () => !globSync("/proc/[0-9]*").some(runsNpm));
+    expect((await install()).exitCode).toBe(0);
+    expect(existsSync(join(packages, ".berth-setup"))).toBe(true);
+  },
+  10 * minutes,
+);
 
 test(
   "after `up` is killed in any step, the next `up` completes the start, and a purge leaves nothing behind",
