@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs the npm packages of the lock file, including Node 24, unless they are installed already. With arguments, it then runs
-# a command: setup.sh up|down|status [OPTION...].
+# a command: setup.sh up|down|status [OPTION...]. With the argument --root, only root may go on, because what follows needs the
+# local cluster.
 # This is a shell script, because the machine's own Node may be too old for TypeScript.
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -18,12 +19,14 @@ with_us() {
 }
 
 # These checks come before any installation.
-case "${1:-} $*" in
-"up "* | "down "*)
+case "${1:-}" in
+up | down | --root)
+  command=${npm_lifecycle_event:-$1}
   [ "$(uname)" = Linux ] ||
     refuse "The local cluster needs Linux, and this is $(uname): use a Linux machine, or a cluster that you have (npm run init -- --context NAME)."
   [ "$(id -u)" = 0 ] ||
-    refuse "The local cluster makes namespaces, mounts and containers, which only root may: run the command as root (sudo env \"PATH=\$PATH\" npm run $1), or use a cluster that you have (npm run init -- --context NAME). Unit tests, manifests and previews need no root."
+    refuse "The local cluster makes namespaces, mounts and containers, which only root may: run the command as root (sudo env \"PATH=\$PATH\" npm run $command), or use a cluster that you have (npm run init -- --context NAME). Unit tests, manifests and previews need no root, and the tests of stores need only your own Docker."
+  [ "$1" != --root ] || shift
   ;;
 esac
 

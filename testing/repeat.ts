@@ -25,6 +25,11 @@ if (!Number.isInteger(times) || times < 1) {
   process.exit(2);
 }
 
+if (positionals.length === 0) {
+  // The gate needs root. setup.sh says so.
+  const { exitCode } = await execa("sh", ["local/setup.sh", "--root"], { cwd: root, stdio: "inherit", reject: false });
+  if (exitCode !== 0) process.exit(1);
+}
 const command = positionals.length > 0 ? ["vitest", "run", ...positionals] : ["node", "testing/gate.ts"];
 const key = createHash("sha256")
   .update(JSON.stringify([command, values.busy]))
