@@ -32,10 +32,16 @@ esac
 
 if ! { [ -x node_modules/.bin/node ] && cmp -s package-lock.json "$stamp"; }; then
   # Files that root installs in a user's checkout must belong to the user.
-  owner=$(stat -c %U . 2>/dev/null || id -un)
-  if [ "$(id -u)" = 0 ] && [ "$owner" != root ] && [ "$owner" != UNKNOWN ]; then
-    setpriv --reuid="$owner" --regid="$(id -g "$owner")" --init-groups --pdeathsig=KILL -- \
-      env HOME="$(getent passwd "$owner" | cut -d: -f6)" sh local/setup.sh || exit 1
+  owner=$(stat -c %u . 2>/dev/null || id -u)
+  if [ "$(id -u)" = 0 ] && [ "$owner" != 0 ]; then
+    # npm needs a home for its cache. An owner without an entry in /etc/passwd, as in a container, has no home.
+    home=$(getent passwd "$owner" | cut -d: -f6)
+    temporary=$(mktemp -d) && chown "$owner" "$temporary"
+    [ -d "$home" ] || home=$temporary
+    setpriv --reuid="$owner" --regid="$(stat -c %g .)" --clear-groups --pdeathsig=KILL -- env HOME="$home" sh local/setup.sh
+    status=$?
+    rm -rf "$temporary"
+    [ $status = 0 ] || exit 1
   else
     echo "npm packages: npm ci (about a minute the first time)"
     # Prints a line every 30 s until this shell ends, whatever ends it.

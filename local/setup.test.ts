@@ -23,7 +23,7 @@ const isRoot = process.getuid?.() === 0;
 
 const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { scripts: Record<string, string> };
 
-/** A checkout of the user `owner`, with only the files that setup.sh reads. `run` runs the setup.sh of a script of package.json. */
+/** A checkout of the user `owner`, with only the files that setup.sh reads. `run` runs setup.sh as a script of package.json. */
 function checkout(owner: number) {
   const dir = mkdtempSync(join(tmpdir(), "berth-setup-"));
   const called = join(dir, "called");
@@ -84,11 +84,17 @@ it("says each 30 s that npm is at work, and no longer", async () => {
   expect(stdout).toMatch(/^npm packages: npm ci.*(\n {2}… npm packages){3,}$/);
 });
 
-it("installs as the user whose checkout it is, when root runs it", async ({ skip }) => {
+it.for([
+  { who: "the user", uid: nobody },
+  { who: "the user without a name", uid: 54_321 },
+])("installs as $who whose checkout it is, in a home of that user, when root runs it", async ({ uid }, { skip }) => {
   skip(!isRoot, "only root can run it for another user");
-  const { run, npmRanAs } = checkout(nobody);
+  const { run, bin, npmRanAs } = checkout(uid);
+  writeFileSync(join(bin, "npm"), `#!/bin/sh\necho $(id -u) $(stat -c %u "$HOME") >>${bin}/../called\n`, {
+    mode: 0o755,
+  });
   await run(0, "up");
-  expect(npmRanAs()).toBe(String(nobody));
+  expect(npmRanAs()).toMatch(new RegExp(`^${uid} ${uid}$`, "m"));
 });
 
 it.for([
