@@ -110,10 +110,13 @@ test("what a build in another namespace of processes has begun stays for a day",
   expect(existsSync(unfinished)).toBe(false);
 });
 
-test("a build that is to stop ends, and its end is not the reason that is reported", async () => {
-  compiler("exec sleep 60");
+test("a build that is to stop gets SIGINT, which go handles, and its end is not the reason that is reported", async () => {
+  const told = join(folder, "told");
+  compiler(`trap "echo interrupted >${told}; exit" INT; echo $$ >${told}; while :; do sleep 0.1; done`);
   const stop = new AbortController();
   const build = stoppable(stop.signal, () => goBuild(folder, folder, ["./one"]));
+  await until("the compiler runs", 20, () => existsSync(told));
   stop.abort(new Error("told to stop"));
   await expect(build).rejects.toThrow("told to stop");
+  expect(readFileSync(told, "utf8")).toBe("interrupted\n");
 });

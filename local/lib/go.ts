@@ -115,7 +115,16 @@ export const compileLibrary = (cwd: string): Promise<void> => compile(cwd, ["net
 async function compile(cwd: string, packages: string[], options: string[]): Promise<void> {
   const env = { ...goEnvironment, GOCACHE: compiledPackages };
   const [program = "", ...args] = endingWithUs(["go", "build", ...goFlags, ...options, ...packages]);
-  const result = await execa(program, args, { cwd, env, reject: false, all: true, cancelSignal: stopSignal() });
+  const result = await execa(program, args, {
+    cwd,
+    env,
+    reject: false,
+    all: true,
+    cancelSignal: stopSignal(),
+    // go handles SIGINT: it waits for its compilers, and removes its temporary files.
+    killSignal: "SIGINT",
+    forceKillAfterDelay: false,
+  });
   stopSignal().throwIfAborted();
   if (!result.failed) return;
   const reason = (result.all || result.message || "").trim().split("\n").at(-1) ?? "";
