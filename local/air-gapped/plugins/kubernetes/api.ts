@@ -16,10 +16,13 @@ export class ApiError extends Error {
   override name = "ApiError";
   /** The HTTP status of the response. */
   readonly code: number;
+  /** The texts about the conflicts with other field managers; empty if the error is another one. */
+  readonly conflicts: string[];
 
-  constructor(code: number, message: string) {
+  constructor(code: number, message: string, conflicts: string[] = []) {
     super(message);
     this.code = code;
+    this.conflicts = conflicts;
   }
 }
 
@@ -78,7 +81,9 @@ export class Api {
    */
   async takeOver(kind: Kind, object: Props, fieldManager: string): Promise<void> {
     const once = async () => {
-      const { value, resourceVersion } = await this.#taken(kind, object, fieldManager);
+      const live = await this.find(kind, metadataOf(object));
+      const { managedFields = [], resourceVersion } = live?.metadata ?? {};
+      const value = takenOver(managedFields as ManagedFields[], fieldManager);
       if (value === undefined) return;
       await this.#call("PATCH", objectPath(kind, object), {}, [
         { op: "replace", path: "/metadata/managedFields", value },
@@ -86,17 +91,6 @@ export class Api {
       ]);
     };
     await pRetry(once, { retries: 9, minTimeout: 10, shouldRetry: ({ error }) => isCode(error, 409) });
-  }
-
-  /** Whether there are fields that `takeOver` would take over. */
-  async wouldTakeOver(kind: Kind, object: Props, fieldManager: string): Promise<boolean> {
-    return (await this.#taken(kind, object, fieldManager)).value !== undefined;
-  }
-
-  async #taken(kind: Kind, object: Props, fieldManager: string) {
-    const live = await this.find(kind, metadataOf(object));
-    const { managedFields = [], resourceVersion } = live?.metadata ?? {};
-    return { value: takenOver(managedFields as ManagedFields[], fieldManager), resourceVersion };
   }
 
   /** Asks the API server to delete the object's dependents and then the object. Does not wait. A missing object is no error. */
@@ -146,19 +140,22 @@ export class Api {
       });
     const text = await response.body.text();
     if (response.httpStatusCode < 300) return JSON.parse(text);
+    const { message = `${method} ${path}: HTTP ${response.httpStatusCode}`, details } = statusOf(text);
+    const conflicts = details?.causes?.filter(({ reason }) => reason === "FieldManagerConflict") ?? [];
     throw new ApiError(
       response.httpStatusCode,
-      messageOf(text) ?? `${method} ${path}: HTTP ${response.httpStatusCode}`,
+      message,
+      conflicts.map(({ message = "" }) => message),
     );
   }
 }
 
-/** The message of a Status, the form in which the API server answers errors. */
-function messageOf(text: string): string | undefined {
+/** Reads a Status, the form in which the API server answers errors. Empty if a proxy has answered in another form. */
+function statusOf(text: string): k8s.V1Status {
   try {
-    return (JSON.parse(text) as { message?: string }).message;
+    return JSON.parse(text) as k8s.V1Status;
   } catch {
-    return undefined;
+    return {};
   }
 }
 

@@ -19,6 +19,20 @@ const isTaken = ({ manager = "", operation, subresource }: ManagedFields, fieldM
   (manager.startsWith("kubectl") ||
     (manager.startsWith("pulumi-kubernetes") && (operation === "Update" || manager !== fieldManager)));
 
+/** The manager in the API server's text about a conflict. The server names a version only for the operation Update. */
+const conflict = /^conflict with "(?<manager>.*?)"( with subresource "(?<subresource>.*)")?(?<version> using .*)?$/;
+
+/**
+ * Whether there are conflicts, and `isTaken` selects the managers of all of them. Pure.
+ * @param conflicts for example `conflict with "kubectl-edit" using v1`
+ */
+export const areTaken = (conflicts: string[], fieldManager: string): boolean =>
+  conflicts.length > 0 &&
+  conflicts.every((text) => {
+    const { manager = "", subresource = "", version } = conflict.exec(text)?.groups ?? {};
+    return isTaken({ manager, subresource, operation: version ? "Update" : "Apply" }, fieldManager);
+  });
+
 /**
  * Returns the object's managers after `fieldManager` has taken over the fields that `isTaken` selects; undefined if there are no
  * such fields. Pure.

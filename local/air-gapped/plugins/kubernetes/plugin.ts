@@ -24,6 +24,7 @@ type Arguments = Partial<Record<(typeof understood)[number], string>>;
 export function kubernetesPlugin(): Plugin {
   let settings: Arguments = {};
   let api: Api | undefined;
+  const inState = new Set<unknown>();
 
   return {
     diffConfig(olds, news) {
@@ -42,6 +43,7 @@ export function kubernetesPlugin(): Plugin {
       return clusterResource(kind, api, {
         upsert: settings.upsertExistingObjects === "true",
         force: settings.enablePatchForce === "true",
+        inState,
       });
     },
   };

@@ -1,10 +1,11 @@
 /** Defines one Pulumi resource type for each kind of Kubernetes object. The objects are in a cluster or in files. */
 import { NotReady, type Resource } from "../protocol/plugin.ts";
 import { hasUnknown, type Props, plain, withSecretsLike } from "../protocol/values.ts";
-import { type Api, isCode, nameOf } from "./api.ts";
+import { type Api, ApiError, isCode, nameOf } from "./api.ts";
 import { difference } from "./difference.ts";
 import { checked, withSecrets } from "./inputs.ts";
 import type { Kind } from "./kinds.ts";
+import { areTaken } from "./managers.ts";
 import { idOf, type KubeObject, metadataOf, parseId, prune } from "./object.ts";
 import { removeFile, writeFile } from "./render.ts";
 import { fieldManagerOf, oldInputs, oldLive, stateOf } from "./state.ts";
@@ -13,15 +14,16 @@ import { type Awaited, type Limits, untilGone, untilReady } from "./waits.ts";
 /**
  * @param upsert whether Pulumi takes over an object that exists already, as if Pulumi had made it. If not, the creation fails
  * @param force whether an apply also sets fields that other managers own
+ * @param inState the uids of the objects that this run has found in the state; `diff` adds to them. A run that creates an object
+ * in place of such an object deletes the old object first
  */
 export function clusterResource(
   kind: Kind,
   api: Api,
-  { upsert, force }: { upsert: boolean; force: boolean },
+  { upsert, force, inState }: { upsert: boolean; force: boolean; inState: Set<unknown> },
 ): Resource {
-  const refuseExisting = async (object: Props) => {
-    if (await api.find(kind, metadataOf(object)))
-      throw new Error(`${nameOf(object)} is in the cluster already: remove it, import it, or set berth:adoptExisting.`);
+  const refuse = (object: Props) => {
+    throw new Error(`${nameOf(object)} is in the cluster already: remove it, import it, or set berth:adoptExisting.`);
   };
 
   const applied = async (inputs: Props, old: Props, limits: Limits) => {
@@ -39,16 +41,25 @@ export function clusterResource(
   };
 
   /**
-   * Asks the API server whether it would accept the object, so that a preview shows the same conflicts as the run. If the run
-   * would first take over fields, the request sets them by force. The errors 403 and 404 are ignored, because the run first makes
-   * a missing namespace. The error 422 is ignored if the run can replace the object.
+   * Asks the API server whether it would accept the object, so that a preview fails where the run would fail. The errors 403 and
+   * 404 are ignored, because the run first makes a missing namespace. The error 422 is ignored if the run can replace the object.
+   * @param old the state; undefined if the run creates the object
    */
-  const tried = async (inputs: Props, old: Props) => {
-    if (hasUnknown(inputs)) return;
-    const [object, fieldManager] = [plain<KubeObject>(inputs), fieldManagerOf(old)];
+  const tried = async (inputs: Props, old?: Props) => {
+    const [object, fieldManager] = [plain<KubeObject>(inputs), fieldManagerOf(old ?? {})];
+    const { name, namespace } = metadataOf(object);
+    if (name === undefined || hasUnknown([name, namespace])) return;
+    const apply = (force: boolean) => api.apply(kind, object, { fieldManager, dryRun: true, force });
     try {
-      const forced = force || (await api.wouldTakeOver(kind, object, fieldManager));
-      await api.apply(kind, object, { fieldManager, dryRun: true, force: forced });
+      const existing = old ? undefined : await api.find(kind, metadataOf(object));
+      const isDeletedFirst = existing !== undefined && inState.has(existing.metadata.uid);
+      if (existing && !isDeletedFirst && !upsert) refuse(object);
+      if (hasUnknown(inputs)) return;
+      await apply(force || isDeletedFirst).catch((error: unknown) => {
+        // The run takes over the fields of these managers first.
+        if (!(error instanceof ApiError && areTaken(error.conflicts, fieldManager))) throw error;
+        return apply(true);
+      });
     } catch (error) {
       if (isCode(error, 403, 404)) return;
       if (!(isCode(error, 422) && (await api.wouldCreate(kind, plain(inputs))))) throw error;
@@ -57,14 +68,18 @@ export function clusterResource(
 
   return {
     check: async (request) => checked(kind, request),
-    diff: ({ state, inputs }) => difference(api, kind, state, inputs),
+
+    diff({ state, inputs }) {
+      inState.add(metadataOf(oldLive(state)).uid);
+      return difference(api, kind, state, inputs);
+    },
 
     async create({ inputs, preview, ...limits }) {
       if (preview) {
-        await tried(inputs, {});
+        await tried(inputs);
         return { id: "", state: inputs };
       }
-      if (!upsert) await refuseExisting(plain(inputs));
+      if (!upsert && (await api.find(kind, metadataOf(plain<Props>(inputs))))) refuse(plain(inputs));
       return applied(inputs, {}, limits);
     },
 
