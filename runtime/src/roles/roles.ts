@@ -13,7 +13,7 @@ import { UpgradeForwarder } from "../gateway/upgradeForwarder.ts";
 import { WebSockets } from "../gateway/webSockets.ts";
 import { connectRedis } from "../queue/redis.ts";
 import { SessionQueue } from "../queue/sessionQueue.ts";
-import { connectDatabase, isDatabaseUnavailable } from "../store/database.ts";
+import { connectDatabase, isDatabaseUnavailable, pingDatabase } from "../store/database.ts";
 import { isTableInUse, migrate } from "../store/migrate.ts";
 import { Health } from "../telemetry/health.ts";
 import { createLogger } from "../telemetry/logging.ts";
@@ -99,7 +99,8 @@ async function runCleanup(): Promise<void> {
     await within(5_000, once(redis, "ready")).catch(() => {});
     const queue = new SessionQueue(redis, logger);
     const limits = { logRetentionSeconds: config.LOG_RETENTION_SECONDS };
-    const workspaces = await onceDatabaseAnswers(() => cleanUp(database, queue, logger, limits), logger);
+    await onceDatabaseAnswers(() => pingDatabase(database), logger);
+    const workspaces = await cleanUp(database, queue, logger, limits);
     await queue.close();
     logger.info({ workspaces }, "marked the workspaces whose retention is over");
   } finally {

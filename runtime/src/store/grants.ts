@@ -160,8 +160,12 @@ export class Grants {
     return row !== undefined;
   }
 
-  /** Deletes the old grants of all sessions. The cost grows with the number of these grants. */
-  async expire(): Promise<void> {
-    await this.database.deleteFrom("grants").where(hasEnded).execute();
+  /** Deletes the oldest of the old grants of all sessions, at most `limit` of them, and returns their number. */
+  async expire(limit: number): Promise<number> {
+    const { numDeletedRows } = await this.database
+      .deleteFrom("grants")
+      .where(sql<boolean>`id = any(array(select id from grants where ${hasEnded} order by expires_at limit ${limit}))`)
+      .executeTakeFirst();
+    return Number(numDeletedRows);
   }
 }

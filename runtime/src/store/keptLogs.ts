@@ -30,13 +30,16 @@ export class KeptLogs {
   }
 
   /**
-   * Deletes the logs that were stored `seconds` seconds ago or earlier, and returns their number. The cost grows with that
+   * Deletes the oldest logs that were stored `seconds` seconds ago or earlier, at most `limit` of them, and returns their
    * number.
    */
-  async expire(seconds: number): Promise<number> {
+  async expire(seconds: number, limit: number): Promise<number> {
+    const isOld = sql<boolean>`kept_at <= now() - ${seconds} * interval '1 second'`;
     const { numDeletedRows } = await this.database
       .deleteFrom("session_logs")
-      .where("kept_at", "<=", sql<Date>`now() - ${seconds} * interval '1 second'`)
+      .where(sql<boolean>`session_id = any(array(
+        select session_id from session_logs where ${isOld} order by kept_at limit ${limit}))`)
+      .where(isOld) // no newer log has been stored meanwhile
       .executeTakeFirst();
     return Number(numDeletedRows);
   }

@@ -174,8 +174,8 @@ test(
       "delete old events": () => history.expireEvents(86_400),
       "delete old deliveries": () => history.expireDeliveries(86_400),
       "forget keys": () => history.forgetKeys(86_400),
-      "expire workspaces": () => expireWorkspaces(observed, user),
-      "wipe tasks": () => wipeTasksOfEnded(observed),
+      "expire workspaces": () => expireWorkspaces(observed, user, 200),
+      "wipe tasks": () => wipeTasksOfEnded(observed, 200),
     };
     const bad = await planOf({ sql: "select count(*) from sessions where reason = 'x'", parameters: [] });
     expect(faultsOf(bad)).toEqual(["reads all of sessions"]);

@@ -6,16 +6,19 @@ import { auditedColumns, logEvents } from "./auditTrail.ts";
 import type { Database } from "./database.ts";
 
 /**
- * Ends the retention of every workspace whose time is over, and returns the ids of their sessions. The next reconcile
- * of each session deletes the workspace.
+ * Ends the retention of the workspaces whose time has been over for longest, at most `limit` of them, and returns the ids of
+ * their sessions. The next reconcile of each session deletes the workspace.
  */
-export async function expireWorkspaces(database: Database, actor: Actor): Promise<string[]> {
+export async function expireWorkspaces(database: Database, actor: Actor, limit: number): Promise<string[]> {
+  const isOver = sql<boolean>`workspace_until <= now()`;
   const rows = await database
     .with("changed", (db) =>
       db
         .updateTable("sessions")
         .set({ workspace_until: null, version: sql`version + 1`, updated_at: sql`now()` })
-        .where("workspace_until", "<=", sql<Date>`now()`)
+        .where(sql<boolean>`id = any(array(
+          select id from sessions where ${isOver} order by workspace_until limit ${limit}))`)
+        .where(isOver) // no other process has ended the retention meanwhile
         .returning(auditedColumns),
     )
     .with("logged", logEvents("changed", "expired", actor))
@@ -27,13 +30,15 @@ export async function expireWorkspaces(database: Database, actor: Actor): Promis
 
 /**
  * Removes the tasks of ended sessions, because the tasks contain the agents' secrets. A session's end removes its task
- * itself, but during a rollout a worker of an older version, which did not do so, may still end sessions.
+ * itself, but during a rollout a worker of an older version, which did not do so, may still end sessions. Removes at most
+ * `limit` tasks, and returns their number.
  */
-export async function wipeTasksOfEnded(database: Database): Promise<void> {
-  await database
+export async function wipeTasksOfEnded(database: Database, limit: number): Promise<number> {
+  const { numUpdatedRows } = await database
     .updateTable("sessions")
     .set({ task: null })
-    .where("state", "in", finalStates)
-    .where("task", "is not", null)
-    .execute();
+    .where(sql<boolean>`id = any(array(
+      select id from sessions where task is not null and state in (${sql.join(finalStates)}) limit ${limit}))`)
+    .executeTakeFirst();
+  return Number(numUpdatedRows);
 }
