@@ -101,6 +101,7 @@ test(
     const deliveries = new DeliveryStore(observed);
     const webhooks = { get: () => undefined, generation: 0 };
     const session = sessionOf(await store.creation.create(small, user));
+    const other = sessionOf(await store.creation.create(small, user));
     const { id } = await database
       .selectFrom("sessions")
       .select("id")
@@ -118,7 +119,8 @@ test(
       "create a session again": () =>
         store.creation.create({ ...small, idempotency: { key: "key-1", request: {} } }, user),
       "claim a warm session": () => claimWarm(observed, { ...claim, templateHash: "t" }, user),
-      "change a session": () => store.commands.apply(session, { type: "waiting", reason: "no room" }, user),
+      "say what a session waits for": () => store.commands.apply(session, { type: "waiting", reason: "no room" }, user),
+      "change a session": () => store.commands.apply(other, { type: "admitted" }, user),
       "note a use": () => store.commands.noteUse(session.id, "acme", "log", "reads the log", user, ["queued"]),
       "take reports": () => store.commands.takeReports([{ id: session.id, isUsed: true, runsCommand: false }], []),
       "find a session": () => store.queries.findTimed(id),
@@ -162,8 +164,6 @@ test(
         store.queueCommands.admit([{ id: session.id, version: 1, turn: 1 }], (await basisOf(observed)).admissions),
       "say what a thousand sessions wait for": () =>
         store.queueCommands.wait(thousand.map((id) => ({ id, version: 1, reason: "no room", awaitsRoom: true }))),
-      "note that a thousand sessions wait for room": () =>
-        store.queueCommands.noteRoom(thousand.map((id) => ({ id, version: 1, awaitsRoom: true }))),
       "reject sessions": () => store.queueCommands.reject([{ id: session.id, version: 1, reason: "too large" }]),
       "find positions in the queue": () => store.queries.queuePositions("acme", [session.id]),
       "read what the sweep compares": () => sweptRows(observed, [id], ["beta"]),

@@ -1,6 +1,7 @@
 /**
- * Writes what the planner has decided about queued sessions. One statement changes many sessions and appends an event to the
- * audit trail for each of them. The statement leaves out a session that has changed since the planner read it.
+ * Writes what the planner has decided about queued sessions. One statement changes many sessions, and appends an event to the
+ * audit trail for each session that leaves the queue. The statement leaves out a session that has changed since the planner
+ * read it.
  */
 import { sql } from "kysely";
 import type { TenantsFile } from "../config/tenantsFile.ts";
@@ -36,6 +37,16 @@ const queued: Status = {
 
 const actor: Actor = { name: "worker" };
 
+/** The changes as the table `planned`, which the statements join with the sessions. */
+function planned(changes: readonly Change[]) {
+  const column = <K extends keyof Change>(key: K) => changes.map((change) => change[key] ?? null);
+  return sql<Record<"id" | "version" | "reason" | "turn" | "awaits_room", never>>`
+    unnest(${column("id")}::uuid[], ${column("version")}::integer[], ${column("reason")}::text[],
+      ${column("turn")}::integer[], ${column("awaitsRoom")}::boolean[])`.as<"planned">(
+    sql`planned (id, version, reason, turn, awaits_room)`,
+  );
+}
+
 export class QueueCommands {
   constructor(
     private readonly database: Database,
@@ -63,21 +74,18 @@ export class QueueCommands {
     return this.#change({ type: "fail", cause: "rejected", reason: "" }, changes);
   }
 
-  /** Stores a new reason for which the sessions wait, and whether they wait for their tenant's own limits. */
-  async wait(sessions: readonly (ReadSession & { reason: string; awaitsRoom: boolean })[]): Promise<void> {
-    await this.#change({ type: "waiting", reason: "" }, sessions);
-  }
-
   /**
-   * Stores only whether the sessions wait for their tenant's own limits. The version and the audit trail do not change, because no
-   * user sees this value.
+   * Stores what the sessions wait for: the reason for users, and whether they wait for their tenant's own limits. The version
+   * and the audit trail do not change.
    */
-  async noteRoom(sessions: readonly (ReadSession & { awaitsRoom: boolean })[]): Promise<void> {
+  async wait(sessions: readonly (ReadSession & { reason: string; awaitsRoom: boolean })[]): Promise<void> {
     await sql`
-      update sessions set awaits_room = noted.awaits_room
-      from unnest(${sessions.map(({ id }) => id)}::uuid[], ${sessions.map(({ version }) => version)}::integer[],
-        ${sessions.map(({ awaitsRoom }) => awaitsRoom)}::boolean[]) as noted (id, version, awaits_room)
-      where sessions.id = noted.id and sessions.version = noted.version and state = 'queued'`.execute(this.database);
+      update sessions set reason = planned.reason, awaits_room = planned.awaits_room, updated_at = now(),
+        tenants_generation = ${newestOf(this.tenants)}
+      from ${planned(sessions)}
+      where sessions.id = planned.id and sessions.version = planned.version and state = 'queued'`.execute(
+      this.database,
+    );
   }
 
   /**
@@ -85,10 +93,6 @@ export class QueueCommands {
    * still this one.
    */
   async #change(event: SessionEvent, changes: readonly Change[], admissions?: string): Promise<string[]> {
-    const column = <K extends keyof Change>(key: K) => changes.map((change) => change[key] ?? null);
-    const planned = sql<Record<"id" | "version" | "reason" | "turn" | "awaits_room", never>>`
-      unnest(${column("id")}::uuid[], ${column("version")}::integer[], ${column("reason")}::text[],
-        ${column("turn")}::integer[], ${column("awaitsRoom")}::boolean[])`;
     const rows = await this.database
       .with("fence", (db) =>
         db
@@ -100,7 +104,7 @@ export class QueueCommands {
       .with("changed", (db) =>
         db
           .updateTable("sessions")
-          .from(planned.as<"planned">(sql`planned (id, version, reason, turn, awaits_room)`))
+          .from(planned(changes))
           .set({
             ...changesOf(queued, transition(queued, event) ?? queued, event),
             reason: sql`planned.reason`,

@@ -39,16 +39,41 @@ async function openStore() {
 test("every change is in the audit trail: who, what, when and from where", async () => {
   const { database, store, made } = await openStore();
   const session = await made();
-  await store.commands.apply(session, { type: "waiting", reason: "no room" }, worker);
+  await store.commands.apply(session, { type: "admitted" }, worker);
   await store.commands.stop(session.id, "acme", "Stopped by the user", user);
   const events = await database.selectFrom("session_events").selectAll().orderBy("id").execute();
   expect(
     events.map(({ type, state, reason, version, actor, address }) => [type, state, reason, version, actor, address]),
   ).toEqual([
     ["created", "queued", null, 1, "key:default", "192.0.2.1"],
-    ["waiting", "queued", "no room", 2, "worker", null],
+    ["admitted", "starting", null, 2, "worker", null],
     ["stop", "stopping", "Stopped by the user", 3, "key:default", "192.0.2.1"],
   ]);
+});
+
+test("what a session waits for is shown with the session, is no event, and makes no other change fail", async () => {
+  const { store, made } = await openStore();
+  const [queued, starting] = [await made(), await made()];
+  const admitted = await store.commands.apply(starting, { type: "admitted" }, worker);
+  if (typeof admitted === "string") throw new Error(admitted);
+  await store.queueCommands.wait([{ ...queued, reason: "no room", awaitsRoom: true }]);
+  await store.commands.apply(admitted, { type: "waiting", reason: "no node", stalled: true }, worker);
+  expect(await store.queries.find(queued.id)).toMatchObject({ reason: "no room", version: 1 });
+  expect(await store.queries.find(starting.id)).toMatchObject({ reason: "no node", stalled: true, version: 2 });
+  // These callers have not read the reasons.
+  expect(await store.commands.apply(queued, { type: "admitted" }, worker)).toMatchObject({ reason: null, version: 2 });
+  expect(await store.commands.apply(admitted, { type: "ready", podIp: "10.0.0.1" }, worker)).toMatchObject({
+    state: "running",
+    reason: null,
+    stalled: false,
+    version: 3,
+  });
+  // A reason that comes too late changes nothing.
+  expect(await store.commands.apply(admitted, { type: "waiting", reason: "late" }, worker)).toBe("stale");
+  await store.queueCommands.wait([{ ...queued, reason: "late", awaitsRoom: true }]);
+  expect(await store.queries.find(queued.id)).toMatchObject({ reason: null });
+  const events = await store.trail.ofTenant({ tenant: "acme" }, "0", 10);
+  expect(events.map(({ type }) => type)).toEqual(["created", "created", "admitted", "admitted", "ready"]);
 });
 
 test("a session stores the generation of the newest tenants file that created or changed it", async () => {

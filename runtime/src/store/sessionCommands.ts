@@ -78,7 +78,8 @@ export class SessionCommands {
    * Applies the event to the session that the caller has read (`before`). Returns the changed session; `"unchanged"` if the
    * event has no effect in that state; `"stale"` if the session has changed since it was read, so that the caller has to
    * read it again. With `ifIdle`, the result is also `"stale"` if the session is not idle any more, because activity does
-   * not change the version.
+   * not change the version. A new reason to wait (`waiting`) does not change the version either: each later event sets its own
+   * reason, so it does not matter which reason its caller has read.
    */
   async apply(
     before: Session,
@@ -88,27 +89,25 @@ export class SessionCommands {
   ): Promise<Session | "unchanged" | "stale"> {
     const next = transition(before, event);
     if (next === undefined) return "unchanged";
-    const row = await this.database
-      .with("changed", (db) =>
-        db
-          .updateTable("sessions")
-          .set({
-            ...changesOf(before, next, event),
-            version: before.version + 1,
-            updated_at: sql`now()`,
-            tenants_generation: newestOf(this.tenants),
-          })
-          .where("id", "=", before.id)
-          .where("version", "=", before.version)
-          .$if(ifIdle, (query) => query.where(isIdle))
-          .returning(sessionColumns),
-      )
-      .with("logged", logEvents("changed", event.type, actor))
-      .selectFrom("changed")
-      .selectAll()
-      .executeTakeFirst();
+    const isLogged = event.type !== "waiting";
+    const change = this.database.with("changed", (db) =>
+      db
+        .updateTable("sessions")
+        .set({
+          ...changesOf(before, next, event),
+          version: before.version + (isLogged ? 1 : 0),
+          updated_at: sql`now()`,
+          tenants_generation: newestOf(this.tenants),
+        })
+        .where("id", "=", before.id)
+        .where("version", "=", before.version)
+        .$if(ifIdle, (query) => query.where(isIdle))
+        .returning(sessionColumns),
+    );
+    const statement = isLogged ? change.with("logged", logEvents("changed", event.type, actor)) : change;
+    const row = await statement.selectFrom("changed").selectAll().executeTakeFirst();
     if (row === undefined) return "stale";
-    this.onEvents();
+    if (isLogged) this.onEvents();
     return row;
   }
 

@@ -124,17 +124,16 @@ export class Planner implements OnApplicationBootstrap, OnApplicationShutdown {
 
   /**
    * Writes what the plan says about the sessions that don't start. A session that waits for the same as before is not written. So
-   * most plannings write few rows and events.
+   * most plannings write few rows.
    */
   async #writeOthers({ postponed, impossible }: Plan, byId: Map<string, QueuedSession>): Promise<void> {
     const { commands, tenants, onChange } = this.options;
     const rejected: Parameters<QueueCommands["reject"]>[0][number][] = [];
     const waits: Parameters<QueueCommands["wait"]>[0][number][] = [];
-    const rooms: Parameters<QueueCommands["noteRoom"]>[0][number][] = [];
     const note = (session: QueuedSession, reason: string, awaitsRoom: boolean) => {
       const { id, version } = session;
-      if (session.reason !== reason) waits.push({ id, version, reason, awaitsRoom });
-      else if (session.awaitsRoom !== awaitsRoom) rooms.push({ id, version, awaitsRoom });
+      if (session.reason !== reason || session.awaitsRoom !== awaitsRoom)
+        waits.push({ id, version, reason, awaitsRoom });
     };
     for (const { id, reason, for: what } of postponed) note(byId.get(id) as QueuedSession, reason, what === "room");
     for (const { id, reason } of impossible) {
@@ -150,7 +149,6 @@ export class Planner implements OnApplicationBootstrap, OnApplicationShutdown {
       for (const id of await commands.reject(some)) onChange(id);
     });
     await this.#inBatches(waits, (some) => commands.wait(some));
-    await this.#inBatches(rooms, (some) => commands.noteRoom(some));
   }
 
   get #intervalMs(): number {

@@ -70,7 +70,7 @@ export type Cause = (typeof causes)[number];
 export type SessionEvent =
   /**
    * The session stays in its state; `reason` says what the session waits for. `stalled`: the session needs cluster capacity
-   * or a person's help.
+   * or a person's help. This event changes only the row: the audit trail does not record it, and the version stays.
    */
   | { type: "waiting"; reason: string; stalled?: boolean }
   /** The session leaves the queue: its objects may be created. `turn`: the turn of its start; see admissionPlan.ts. */
