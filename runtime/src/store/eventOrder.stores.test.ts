@@ -11,7 +11,7 @@ import { type Database, isDatabaseUnavailable } from "./database.ts";
 import { recordsOn } from "./records.ts";
 
 const user = { name: "key:default" };
-const small = { tenant: "acme", namespace: "tenant-acme", tier: "small" } as const;
+const small = { tenant: "acme", namespace: "tenant-acme", tier: "small", maxLifetimeSeconds: 60 } as const;
 
 async function open() {
   const { name, database } = await freshDatabase();
@@ -61,10 +61,9 @@ test("readers see each event once and in order, while many write, and some are s
       else if (kind === 1)
         await expect(slowly(database, session.id, 0.01, "1 / (id - id)")).rejects.toThrow("division");
       else if (kind === 2) await store.creation.create(small, user);
-      else await store.commands.noteProgress(session.id, `${count}`, null, { name: "agent" });
+      else await store.commands.extend(session.id, "acme", 1, null, user);
     }
   };
-  await sql`update sessions set state = 'running'`.execute(database);
   await Promise.all([0, 1, 2, 3, 4, 5].map(write));
   writing = false;
   const { rows } = await sql<{ id: string }>`select id from session_events order by id`.execute(database);

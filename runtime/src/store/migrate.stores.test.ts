@@ -34,6 +34,7 @@ test("migrations run once, however often and by however many processes they are 
     "0023_planning",
     "0024_claimed_tasks",
     "0025_deliveries_by_receiver",
+    "0026_progress",
   ]);
   expect(await migrate(database)).toEqual([]);
   expect(await isMigrated(database)).toBe(true);

@@ -35,6 +35,7 @@ import * as history from "./migrations/0022_history.ts";
 import * as planning from "./migrations/0023_planning.ts";
 import * as claimedTasks from "./migrations/0024_claimed_tasks.ts";
 import * as deliveriesByReceiver from "./migrations/0025_deliveries_by_receiver.ts";
+import * as progress from "./migrations/0026_progress.ts";
 
 /** A migration; `transaction: false` if it runs without a transaction. */
 type RuntimeMigration = Migration & { transaction?: false };
@@ -64,6 +65,7 @@ export const migrations: Record<string, RuntimeMigration> = {
   "0023_planning": planning,
   "0024_claimed_tasks": claimedTasks,
   "0025_deliveries_by_receiver": deliveriesByReceiver,
+  "0026_progress": progress,
 };
 
 /** How many milliseconds pass between two checks whether another migrating process has finished. */

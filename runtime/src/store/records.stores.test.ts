@@ -8,6 +8,7 @@ import type { NewSession } from "./newSession.ts";
 import { unfinishedOf } from "./ofTenants.ts";
 import { recordsOn } from "./records.ts";
 import { expireWorkspaces } from "./retention.ts";
+import { progressSeconds } from "./sessionCommands.ts";
 
 const user = { name: "key:default", address: "192.0.2.1" };
 const worker = { name: "worker" };
@@ -336,6 +337,26 @@ test("an agent's progress is shown while the session is up, and in the audit tra
     state: "running",
     actor: "agent",
   });
+});
+
+test("of many reports of progress, few are in the audit trail, whichever processes get them; the newest is shown", async () => {
+  const { database, store, made, after } = await openStore();
+  const { id } = await made();
+  await after(id, ...start);
+  const processes = Array.from({ length: 10 }, () => recordsOn(database, cipher, { generation: 0 }));
+  const report = (round: number) =>
+    Promise.all(processes.map(({ commands }) => commands.noteProgress(id, `round ${round}`, null, { name: "agent" })));
+  const logged = async () =>
+    (await store.trail.ofTenant({ tenant: "acme", sessionId: id }, "0", 50))
+      .filter(({ type }) => type === "progress")
+      .map(({ reason }) => reason);
+  await report(1);
+  await report(2);
+  expect(await logged()).toEqual(["round 1"]);
+  expect(await store.queries.find(id)).toMatchObject({ progress: { message: "round 2" } });
+  await pass(database, progressSeconds);
+  await report(3);
+  expect(await logged()).toEqual(["round 1", "round 3"]);
 });
 
 test("usage is the running time by day and tier, cut at midnight UTC", async () => {

@@ -32,6 +32,8 @@ interface OwnColumns {
   task_taken: Generated<boolean>;
   /** The random id to which the task of a claimed session is bound until the session's pod has the task; see taskCipher.ts. */
   task_id: string | null;
+  /** When the last report of progress was appended to the audit trail; null: none was. */
+  progress_logged_at: TimestampOrNull;
   idempotency_key: string | null;
   /** Fingerprint of the request that was sent with the idempotency key. */
   request_hash: string | null;

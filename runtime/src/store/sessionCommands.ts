@@ -26,6 +26,12 @@ export interface Changed {
   refusal: string | null;
 }
 
+/**
+ * The audit trail has at most one event `progress` of a session in this many seconds, whichever processes get the reports. An
+ * agent may report its progress each second for days, and webhooks get these events.
+ */
+export const progressSeconds = 30;
+
 /** What a session's pod reports at intervals. */
 export interface PodReport {
   id: string;
@@ -239,22 +245,31 @@ export class SessionCommands {
     return rows;
   }
 
-  /** Stores the agent's progress and appends it to the audit trail. The caller limits how often a session reports progress. */
+  /**
+   * Stores the agent's progress, which replaces the progress before. Also appends it to the audit trail, but not if an earlier
+   * progress of the session was appended in the last `progressSeconds`.
+   */
   async noteProgress(id: string, message: string, percent: number | null, actor: Actor): Promise<void> {
-    await this.database
-      .with("changed", (db) =>
+    const isDue = sql`coalesce(progress_logged_at < now() - ${progressSeconds} * interval '1 second', true)`;
+    const logged = await this.database
+      .with("noted", (db) =>
         db
           .updateTable("sessions")
-          .set({ progress: JSON.stringify({ message, percent }), last_active_at: sql`now()` })
+          .set({
+            progress: JSON.stringify({ message, percent }),
+            last_active_at: sql`now()`,
+            progress_logged_at: sql`case when ${isDue} then now() else progress_logged_at end`,
+          })
           .where("id", "=", id)
           .where("state", "in", podStates)
-          .returning(auditedColumns),
+          .returning([...auditedColumns, "progress_logged_at"]),
       )
+      .with("changed", (db) => db.selectFrom("noted").selectAll().where("progress_logged_at", "=", sql<Date>`now()`))
       .with("logged", logEvents("changed", "progress", actor, percent === null ? message : `${message} (${percent} %)`))
       .selectFrom("changed")
       .select("id")
-      .execute();
-    this.onEvents();
+      .executeTakeFirst();
+    if (logged !== undefined) this.onEvents();
   }
 
   /**
