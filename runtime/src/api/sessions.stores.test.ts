@@ -1,6 +1,7 @@
 /** The API's calls below /v1/sessions. */
 import { until } from "@berth/testing/until.ts";
 import { sql } from "kysely";
+import pg from "pg";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { podTemplateHash } from "../domain/podTemplateHash.ts";
 import { findImage, type PodImages } from "../domain/sessionImages.ts";
@@ -87,16 +88,50 @@ test("the metric of warm claims counts by image", async () => {
   ]);
 });
 
-test("a claim is announced to the pod's process and to the worker, and causes no reconcile and no planning", async () => {
+/** Opens an API with one warm session that runs, and returns the session's id too. */
+async function openWithSpare(): Promise<OpenApi & { id: string }> {
   const acme = tenant("acme", { warmPools: { small: 1 } });
   const api = await openApi({}, [acme]);
   const { id } = await create(api, {});
-  const trigger = vi.spyOn(api.app.get(SessionQueue), "trigger");
-  const ring = vi.spyOn(api.app.get<Bell>(PLANNING_BELL), "ring");
   const podImages = api.app.get<PodImages>(POD_IMAGES);
   const image = findImage(acme, podImages, null);
   const warm = image && podTemplateHash(podImages, image, acme);
   await api.database.updateTable("sessions").set({ state: "running", pod_ip: "10.0.0.1", warm }).execute();
+  return { ...api, id };
+}
+
+test("a claim through the API is answered after one statement, and its task can be read before it is bound", async () => {
+  const { id, ...api } = await openWithSpare();
+  // While the test holds this lock, no statement can change a session that users see.
+  await sql`
+    create function hold() returns trigger language plpgsql as
+      $$ begin perform pg_advisory_xact_lock(1); return new; end $$;
+    create trigger hold before update on sessions for each row when (old.warm is null) execute function hold()`.execute(
+    api.database,
+  );
+  const task = { command: ["make", "it"], env: {}, secrets: { API_KEY: "hunter2" } };
+  const taskId = async () =>
+    (await api.database.selectFrom("sessions").select("task_id").executeTakeFirstOrThrow()).task_id;
+  await api.database.connection().execute(async (holder) => {
+    await sql`select pg_advisory_lock(1)`.execute(holder);
+    const query = vi.spyOn(pg.Query.prototype, "submit");
+    const claimed = await create(api, task);
+    const sent = query.mock.contexts.map((one) => (one as { text: string }).text);
+    query.mockRestore();
+    expect(claimed).toMatchObject({ id, state: "running" });
+    expect(sent.filter((text) => !text.includes("as bound"))).toEqual([expect.stringContaining("skip locked")]);
+    expect(await taskId()).not.toBeNull();
+    expect(await api.store.tasks.of(id)).toEqual(task);
+    await sql`select pg_advisory_unlock(1)`.execute(holder);
+  });
+  await until("the task is bound", 30, taskId, (bound) => bound === null);
+  expect(await api.store.tasks.of(id)).toEqual(task);
+});
+
+test("a claim is announced to the pod's process and to the worker, and causes no reconcile and no planning", async () => {
+  const { id, ...api } = await openWithSpare();
+  const trigger = vi.spyOn(api.app.get(SessionQueue), "trigger");
+  const ring = vi.spyOn(api.app.get<Bell>(PLANNING_BELL), "ring");
   const announced: string[] = [];
   onTestFinished(api.app.get(Claims).listen((claimed) => announced.push(claimed)));
   await until(

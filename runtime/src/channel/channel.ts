@@ -31,7 +31,7 @@ import type { Tasks } from "../store/tasks.ts";
 import { addToLogContext } from "../telemetry/logContext.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { observeRequests } from "../telemetry/requests.ts";
-import { gathered } from "./gathered.ts";
+import { gathered } from "../timing/gathered.ts";
 import { Limiter } from "./limiter.ts";
 import type { OwnerWait } from "./ownerWait.ts";
 import { sessionOf } from "./token.ts";

@@ -14,6 +14,7 @@ import { recordsOn } from "./records.ts";
 import { expireWorkspaces, wipeTasksOfEnded } from "./retention.ts";
 import type { Schema } from "./schema.ts";
 import { sweptRows } from "./sweptRows.ts";
+import { bindTasks } from "./taskBinding.ts";
 import { claimWarm } from "./warmClaim.ts";
 import { awaitingRoom, failedLately, sparesOf } from "./warmSessions.ts";
 
@@ -119,6 +120,8 @@ test(
       "create a session again": () =>
         store.creation.create({ ...small, idempotency: { key: "key-1", request: {} } }, user),
       "claim a warm session": () => claimWarm(observed, { ...claim, templateHash: "t" }, user),
+      "bind the tasks of claims": () =>
+        bindTasks(observed, cipher, [{ session, taskId: randomUUID(), task: { command: [], env: {}, secrets: {} } }]),
       "say what a session waits for": () => store.commands.apply(session, { type: "waiting", reason: "no room" }, user),
       "change a session": () => store.commands.apply(other, { type: "admitted" }, user),
       "note a use": () => store.commands.noteUse(session.id, "acme", "log", "reads the log", user, ["queued"]),

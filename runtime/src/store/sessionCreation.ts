@@ -11,6 +11,7 @@ import type { Database } from "./database.ts";
 import { newestOf } from "./generations.ts";
 import type { NewSession } from "./newSession.ts";
 import { sessionColumns } from "./sessionColumns.ts";
+import { taskBinding } from "./taskBinding.ts";
 import type { TaskCipher } from "./taskCipher.ts";
 import { claimWarm } from "./warmClaim.ts";
 
@@ -23,12 +24,16 @@ export type Created =
   | "backlog";
 
 export class SessionCreation {
+  readonly #bindLater: ReturnType<typeof taskBinding>;
+
   constructor(
     private readonly database: Database,
     private readonly cipher: TaskCipher,
     private readonly tenants: Pick<TenantsFile, "generation">,
     private readonly onEvents: () => void,
-  ) {}
+  ) {
+    this.#bindLater = taskBinding(database, cipher);
+  }
 
   /**
    * Claims a warm session if the request allows a claim and a warm session is free. Otherwise creates a session in state
@@ -106,9 +111,7 @@ export class SessionCreation {
 
   /**
    * Encrypts the task before Postgres chooses a warm session for the request. So one statement can choose the session and
-   * store the task in it. A second statement then binds the task to the session's id and encrypts the task with the
-   * session's token key, as the tasks of all other sessions are. If the process ends before that, the task keeps the
-   * process's current key, and a process of an older version can't read the task.
+   * store the task in it. The task is bound to the session's id later; see taskBinding.ts.
    */
   async #claim({ task, ...request }: NewSession, templateHash: string, requestHash: string | null, actor: Actor) {
     const { keys } = this.cipher;
@@ -117,15 +120,7 @@ export class SessionCreation {
     const encrypted = text === undefined ? null : { id, text };
     const claim = { ...request, task: encrypted, requestHash, newest: newestOf(this.tenants), keys, templateHash };
     const session = await claimWarm(this.database, claim, actor);
-    if (session !== undefined && task !== undefined) {
-      await this.database
-        .updateTable("sessions")
-        .set({ task: this.cipher.encrypt(task, session.tokenKey, { sid: session.id }), task_id: null })
-        .where("id", "=", session.id)
-        .where("task_id", "=", id)
-        .where("task", "is not", null) // the session has not ended meanwhile
-        .execute();
-    }
+    if (session !== undefined && task !== undefined) this.#bindLater({ session, taskId: id, task });
     return session;
   }
 }

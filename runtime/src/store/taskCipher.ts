@@ -21,8 +21,8 @@ export interface Task {
 /**
  * What an encrypted task is bound to: to the session `sid`, so that the task can't be read in another row. A claim encrypts the
  * task before Postgres chooses the session, so the claim binds the task to the tenant and to a random id (`tid`) that the row
- * stores beside the task. A copy in another row is refused there, because no two rows may have the same `tid`. The next statement
- * of the claim binds the task to the session; see sessionCreation.ts.
+ * stores beside the task. A copy in another row is refused there, because no two rows may have the same `tid`. Soon after the
+ * claim, the task is bound to the session; see taskBinding.ts.
  */
 type Binding = { sid: string } | { tid: string; tenant: string };
 
