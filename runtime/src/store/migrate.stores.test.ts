@@ -35,6 +35,7 @@ test("migrations run once, however often and by however many processes they are 
     "0024_claimed_tasks",
     "0025_deliveries_by_receiver",
     "0026_progress",
+    "0027_warm_indexes",
   ]);
   expect(await migrate(database)).toEqual([]);
   expect(await isMigrated(database)).toBe(true);

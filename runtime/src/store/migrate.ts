@@ -36,6 +36,7 @@ import * as planning from "./migrations/0023_planning.ts";
 import * as claimedTasks from "./migrations/0024_claimed_tasks.ts";
 import * as deliveriesByReceiver from "./migrations/0025_deliveries_by_receiver.ts";
 import * as progress from "./migrations/0026_progress.ts";
+import * as warmIndexes from "./migrations/0027_warm_indexes.ts";
 
 /** A migration; `transaction: false` if it runs without a transaction. */
 type RuntimeMigration = Migration & { transaction?: false };
@@ -66,6 +67,7 @@ export const migrations: Record<string, RuntimeMigration> = {
   "0024_claimed_tasks": claimedTasks,
   "0025_deliveries_by_receiver": deliveriesByReceiver,
   "0026_progress": progress,
+  "0027_warm_indexes": warmIndexes,
 };
 
 /** How many milliseconds pass between two checks whether another migrating process has finished. */
