@@ -48,15 +48,19 @@ test("a watch that is stopped while it lists the pods leaves no open connection"
   );
 });
 
-test("a watch continues where it ended, and a new list reports only the pods that have changed", async () => {
+test("a watch continues where it ended, and a list reports only the pods of which the sweep does not know enough", async () => {
   const pod = (id: string, resourceVersion: string, ready: "True" | "False") => ({
     metadata: { name: `agent-${id}`, resourceVersion, labels: { "berth.dev/session": id } },
     status: { podIP: "10.0.0.1", conditions: [{ type: "Ready", status: ready }] },
   });
   const event = (type: string, object: object) => JSON.stringify({ type, object });
+  const ended = { metadata: pod("d", "3", "False").metadata, status: { phase: "Succeeded" } };
   const lists = [
-    { metadata: { resourceVersion: "10" }, items: [pod("a", "1", "False"), pod("b", "2", "True")] },
-    { metadata: { resourceVersion: "20" }, items: [pod("a", "11", "True"), pod("c", "14", "False")] },
+    { metadata: { resourceVersion: "10" }, items: [pod("a", "1", "False"), pod("b", "2", "True"), ended] },
+    {
+      metadata: { resourceVersion: "20" },
+      items: [pod("a", "11", "True"), pod("c", "14", "False"), pod("e", "15", "True"), ended],
+    },
   ];
   /** For each watch, the events after which the API server ends the watch, or the status of its answer. */
   const answers = [
@@ -77,7 +81,7 @@ test("a watch continues where it ended, and a new list reports only the pods tha
   let restarts = 0;
   const watch = new PodWatch(config, config.makeApiClient(CoreV1Api), {
     namespace: "tenant-acme",
-    onChange: (id, pod) => void seen.push(`${id} ${pod?.metadata?.resourceVersion ?? "gone"}`),
+    onChange: (id, pod, view) => void seen.push(`${id} ${pod?.metadata?.resourceVersion} ${view.is}`),
     onRestart: () => void restarts++,
     logger: silent,
     backoffLimitMs: 0,
@@ -90,8 +94,8 @@ test("a watch continues where it ended, and a new list reports only the pods tha
     ({ length }) => length === 4,
   );
   expect(asked).toEqual(["10", "15", "20", "21"]);
-  expect(seen).toEqual(["a 1", "b 2", "a 11", "c 14", "b gone", "c 21"]);
-  expect(["a", "b", "c"].map((id) => watch.viewOf(id))).toEqual(["ready", undefined, undefined]);
+  expect(seen).toEqual(["d 3 finished", "a 11 ready", "e 15 ready", "b undefined absent", "c 21 absent"]);
+  expect(["a", "b", "c", "d"].map((id) => watch.viewOf(id))).toEqual(["ready", undefined, undefined, "finished"]);
   expect(restarts).toBe(1);
 });
 

@@ -1,7 +1,7 @@
 /** Watches the pods of one namespace and reports each changed pod with its session. */
 import { type KubeConfig, type V1Pod, Watch } from "@kubernetes/client-node";
 import type { Logger } from "pino";
-import type { PodView } from "../domain/states/podView.ts";
+import { isUp, type PodView } from "../domain/states/podView.ts";
 import { Loop } from "../timing/loop.ts";
 import type { CoreApi } from "./kubernetes.ts";
 import { sessionLabel, sessionSelector } from "./names.ts";
@@ -11,8 +11,9 @@ import { viewPod } from "./podView.ts";
 export interface PodWatchOptions {
   namespace: string;
   /**
-   * Called with the session's id, its pod, and what the pod means for the session: first for every existing pod, then for
-   * every changed or deleted pod. `pod` is undefined if the pod was deleted while no watch was open. Must not throw.
+   * Called with the session's id, its pod, and what the pod means for the session, for every changed or deleted pod. `pod` is
+   * undefined if the pod was deleted while no watch was open. Not called for a new pod that only needs time, nor for a pod of the
+   * first list that runs or starts, because the sweep compares these pods with the rows. Must not throw.
    */
   onChange: (sessionId: string, pod: V1Pod | undefined, view: PodView) => void;
   /** Called each time an error has ended the watch. A pause follows, and then the next watch begins. */
@@ -44,6 +45,8 @@ export class PodWatch {
   readonly #known = new Map<string, KnownPod>();
   /** The version up to which changes are known; undefined: the pods must be listed. */
   #resourceVersion: string | undefined;
+  /** Whether the first list is complete. */
+  #isListed = false;
   /** Whether the API server has sent an event or a bookmark in the present turn of the loop. */
   #isHeard = false;
   #failures = 0;
@@ -126,6 +129,7 @@ export class PodWatch {
       onChange(id, undefined, viewPod(undefined));
     }
     this.#resourceVersion = resourceVersion;
+    this.#isListed = true;
   }
 
   /** Reports changes until the API server ends the watch or the loop stops. Throws if the watch breaks. */
@@ -157,18 +161,25 @@ export class PodWatch {
   #note(type: string, pod: V1Pod): void {
     this.#resourceVersion = pod.metadata?.resourceVersion;
     if (type === "BOOKMARK") return;
-    const id = this.#report(pod);
-    if (type === "DELETED" && id !== undefined) this.#known.delete(id);
+    if (type !== "DELETED") return void this.#report(pod);
+    const id = pod.metadata?.labels?.[sessionLabel];
+    if (id === undefined) return;
+    this.#known.delete(id);
+    const last = viewPod(pod);
+    this.options.onChange(id, pod, last.is === "displaced" ? last : viewPod(undefined));
   }
 
-  /** Reports the pod, unless the pod has not changed since its last report. Returns the id of the pod's session. */
+  /** Reports the pod if it has changed; see `onChange`. Returns the id of the pod's session. */
   #report(pod: V1Pod): string | undefined {
     const { labels, resourceVersion } = pod.metadata ?? {};
     const id = labels?.[sessionLabel];
-    if (id === undefined || this.#known.get(id)?.resourceVersion === resourceVersion) return id;
+    if (id === undefined) return undefined;
+    const known = this.#known.get(id);
+    if (known !== undefined && known.resourceVersion === resourceVersion) return id;
     const view = viewPod(pod);
     this.#known.set(id, { resourceVersion, view: view.is });
-    this.options.onChange(id, pod, view);
+    const isQuiet = this.#isListed ? view.is === "pending" && view.needs === "time" : isUp(view.is);
+    if (known !== undefined || !isQuiet) this.options.onChange(id, pod, view);
     return id;
   }
 }

@@ -1,6 +1,6 @@
 /**
  * The queue of sessions to reconcile. A job contains only the session's id; the reconcile finds out what to do. All workers take
- * the urgent jobs first, in the order in which they came, and then the others.
+ * the urgent jobs first, then those that are due soon, then the others. Jobs of equal urgency keep the order in which they came.
  */
 import { randomUUID } from "node:crypto";
 import { type ConnectionOptions, Queue } from "bullmq";
@@ -12,11 +12,23 @@ import { within } from "../timing/within.ts";
 export const queueName = "agent-sessions";
 
 /**
- * `later`: reconciles that may be requested for many sessions at the same time. The planner requests them, for example for
- * sessions that start. A worker requests them for the sessions of a tenant that was closed. `urgent`: all other reconciles, for
- * example because a pod is ready, because a user asks for a session's end, or because the sweep has found a difference.
+ * `urgent`: something has happened, for example a pod is ready, or a user asks for a session's end. `soon`: the planner has
+ * admitted the session, so its pod has to be made. `later`: nothing is known to have happened, or many sessions may need a
+ * reconcile at the same time: the sweep and timers look again, a pod waits for something else, or a tenant was closed.
+ *
+ * No job waits without end, because a session has at most one waiting job, and because few jobs can overtake it. An urgent job
+ * comes from an event; a timer repeats it at most four times if it failed, and once per sweep if it got lost. The start slots, the
+ * rate limits of the API and the limiter of the in-pod channel bound the events. A job `soon` belongs to a session that has just
+ * got a start slot. The jobs `later` keep their order, so each other session comes at most once before a job `later`.
  */
-export type Urgency = "urgent" | "later";
+export type Urgency = "urgent" | "soon" | "later";
+
+/** BullMQ takes jobs without a priority first, then those with the lowest number. */
+const priorities: Record<Urgency, number | undefined> = { urgent: undefined, soon: 1, later: 2 };
+
+/** The urgency of a job that a worker has taken. */
+export const urgencyOf = ({ priority }: { priority: number }): Urgency =>
+  priority === priorities.soon ? "soon" : priority === priorities.later ? "later" : "urgent";
 
 export class SessionQueue {
   readonly #queue: Queue;
@@ -38,9 +50,9 @@ export class SessionQueue {
   }
 
   /**
-   * Requests a reconcile of the session. Several requests for one session become one job, which is urgent if one of the requests is. A
+   * Requests a reconcile of the session. Several requests for one session become one job, as urgent as the most urgent request. A
    * request that arrives while that job runs makes the job run once more, because the job may have read the session already; the last
-   * of these requests decides whether the further run is urgent. Throws if Redis does not answer in time.
+   * of these requests decides how urgent the further run is. Throws if Redis does not answer in time.
    */
   async add(sessionId: string, urgency: Urgency = "urgent"): Promise<void> {
     await within(this.patienceMs ?? 2_000, this.#add(sessionId, urgency));
@@ -48,19 +60,19 @@ export class SessionQueue {
 
   async #add(sessionId: string, urgency: Urgency): Promise<void> {
     const jobId = randomUUID();
+    const priority = priorities[urgency];
     const job = await this.#queue.add(
       "reconcile",
       { sessionId },
       {
         jobId,
         deduplication: { id: sessionId, keepLastIfActive: true },
-        // BullMQ takes jobs without a priority before all jobs that have one.
-        ...(urgency === "later" && { priority: 1 }),
+        ...(priority !== undefined && { priority }),
       },
     );
-    // The session had a job already. An urgent request must not wait behind the jobs that are not urgent.
-    if (urgency === "urgent" && job.id !== jobId && (await job.getState()) === "prioritized") {
-      await job.changePriority({ priority: 0 });
+    // The session had a job already, which may be less urgent.
+    if (urgency !== "later" && job.id !== jobId && (await job.getState()) === "prioritized") {
+      await job.changePriority({ priority: priority ?? 0 });
     }
   }
 

@@ -121,7 +121,7 @@ export function workerComponents(surroundings: WorkerSurroundings) {
     isLeader,
     bell: new Bell(redis, "planning"),
     startLimit,
-    onChange: (id) => queue.trigger(id, "later"),
+    onChange: (id) => queue.trigger(id, "soon"),
     logger,
   });
   leader.onLead(() => planner.wake());
@@ -182,8 +182,7 @@ export function workerComponents(surroundings: WorkerSurroundings) {
     },
     rows: (ids) => sweptRows(database, ids, tenants.ending()),
     rowsSince: () => rowsSince(database),
-    // `add` makes the session's waiting job urgent. So a job that is not urgent waits at most until the next sweep.
-    trigger: (id) => queue.add(id),
+    trigger: (id, urgency) => queue.add(id, urgency),
     removeOrphan: async (place) => objects.remove(place, await objects.observe(place)),
     logger,
     ...(surroundings.sweepMs !== undefined && { intervalMs: surroundings.sweepMs }),

@@ -26,7 +26,7 @@ export async function cleanUp(
   const expire = async () => {
     const expired = await expireWorkspaces(database, { name: "cleanup" }, cleanUpBatch);
     for (const sessionId of expired) {
-      await queue.add(sessionId).catch((error: unknown) => {
+      await queue.add(sessionId, "later").catch((error: unknown) => {
         logger.warn({ err: error, sessionId }, "the session could not be enqueued; the sweep will reconcile it");
       });
     }

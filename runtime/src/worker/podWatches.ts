@@ -78,6 +78,7 @@ export class PodWatches implements OnApplicationBootstrap, OnApplicationShutdown
           this.logger.warn({ err: error, sessionId }, "a displaced pod could not be recorded"),
         );
     }
-    this.queue.trigger(sessionId);
+    // A pod that waits for something changes only what the session's users read. The queue may be long meanwhile.
+    this.queue.trigger(sessionId, view.is === "pending" ? "later" : "urgent");
   }
 }

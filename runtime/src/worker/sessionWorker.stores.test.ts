@@ -91,21 +91,47 @@ test("triggers that come before the reconcile become one reconcile", async () =>
   expect(reconciled).toEqual(["a", "b"]);
 });
 
-test("urgent reconciles overtake the others, also if the session already has a job that is not urgent", async () => {
+test("urgent reconciles overtake those that are due soon, and these overtake the others, also if a session has a job", async () => {
   const { reconciled, queue, worker } = await openRecording();
-  for (const id of ["make-1", "make-2", "end"]) await queue.add(id, "later");
+  for (const id of ["look", "make-1", "end"]) await queue.add(id, "later");
+  for (const id of ["make-1", "make-2"]) await queue.add(id, "soon");
   for (const id of ["ready", "end", "ready"]) await queue.add(id);
-  await queue.add("ready", "later");
-  expect(await queue.counts()).toEqual({ waiting: 4, active: 0, delayed: 0 });
+  for (const id of ["ready", "make-1"]) await queue.add(id, "later");
+  expect(await queue.counts()).toEqual({ waiting: 5, active: 0, delayed: 0 });
   expect(await queue.oldestWaitingSeconds()).toBeGreaterThan(0);
   worker.onApplicationBootstrap();
   await until(
     "all are reconciled",
     30,
     () => reconciled,
-    ({ length }) => length === 4,
+    ({ length }) => length === 5,
   );
-  expect(reconciled).toEqual(["ready", "end", "make-1", "make-2"]);
+  expect(reconciled).toEqual(["ready", "end", "make-1", "make-2", "look"]);
+});
+
+test("a retry and a session's next step are as urgent as the job before; a look after a pause is not urgent", async () => {
+  const done = new Set<string>();
+  const { queue } = await open(async (id) => {
+    if (done.has(id)) return settled;
+    done.add(id);
+    if (id.includes("fails")) throw new Error("the API server is away");
+    return { outcome: "waiting", session: session(), againMs: id.includes("continues") ? 0 : 1 };
+  });
+  const trigger = vi.spyOn(queue, "trigger");
+  const urgencies = ["urgent", "soon", "later"] as const;
+  for (const urgency of urgencies)
+    for (const what of ["fails", "continues", "waits"]) await queue.add(`${urgency} ${what}`, urgency);
+  const asked = () => trigger.mock.calls.map(([id, urgency]) => `${id}: ${urgency}`);
+  await until("each is triggered again", 30, asked, ({ length }) => length === 9);
+  expect(new Set(asked())).toEqual(
+    new Set(
+      urgencies.flatMap((urgency) => [
+        `${urgency} fails: ${urgency}`,
+        `${urgency} continues: ${urgency}`,
+        `${urgency} waits: later`,
+      ]),
+    ),
+  );
 });
 
 test("a trigger during the session's reconcile causes exactly one more reconcile", async () => {
@@ -188,7 +214,7 @@ test("a Redis that lost its data costs only latency: the sweep finds every sessi
     list: async () => new Map(),
     rows: (ids) => sweptRows(database, ids, []),
     rowsSince: () => rowsSince(database),
-    trigger: (id) => queue.add(id),
+    trigger: (id, urgency) => queue.add(id, urgency),
     removeOrphan: async () => {},
     logger: silent,
     intervalMs: 50,

@@ -5,7 +5,7 @@ import type { Redis } from "ioredis";
 import type { Logger } from "pino";
 import { retryAfterMs } from "../cluster/kubernetes.ts";
 import { MonitoredWorker } from "../queue/monitoredWorker.ts";
-import { queueName, type SessionQueue } from "../queue/sessionQueue.ts";
+import { queueName, type SessionQueue, type Urgency, urgencyOf } from "../queue/sessionQueue.ts";
 import { withLogContext } from "../telemetry/logContext.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { tracing } from "../telemetry/tracing.ts";
@@ -67,6 +67,7 @@ export class SessionWorker implements OnApplicationBootstrap, OnModuleDestroy, O
 
   async #process(job: Job<{ sessionId: string }>): Promise<void> {
     const { sessionId } = job.data;
+    const urgency = urgencyOf(job);
     const measured = this.metrics.reconcileDuration.startTimer();
     try {
       const result = await this.reconciler.reconcile(sessionId);
@@ -77,10 +78,12 @@ export class SessionWorker implements OnApplicationBootstrap, OnModuleDestroy, O
         const { state, reason, tenant } = result.session;
         this.logger.info({ sessionId, tenant, state, reason }, "session changed");
       }
-      if ("againMs" in result && result.againMs !== undefined) this.#triggerLater(sessionId, result.againMs);
+      // The next step of a change is as urgent as this one. After a pause, the reconcile only looks again.
+      if ("againMs" in result && result.againMs !== undefined)
+        this.#triggerIn(result.againMs, sessionId, result.againMs === 0 ? urgency : "later");
     } catch (error) {
       this.metrics.reconciles.inc({ outcome: "error" });
-      this.#tryAgain(sessionId, error);
+      this.#tryAgain(sessionId, urgency, error);
       throw error;
     } finally {
       measured();
@@ -88,10 +91,10 @@ export class SessionWorker implements OnApplicationBootstrap, OnModuleDestroy, O
   }
 
   /**
-   * Retries four times with growing delays, and not earlier than the Retry-After of the Kubernetes API server allows.
-   * After the fourth retry, only the sweep and new triggers retry.
+   * Retries four times with growing delays, and not earlier than the Retry-After of the Kubernetes API server allows. A retry is
+   * as urgent as the job that failed. After the fourth retry, only the sweep and new triggers retry.
    */
-  #tryAgain(sessionId: string, error: unknown): void {
+  #tryAgain(sessionId: string, urgency: Urgency, error: unknown): void {
     const failures = (this.#failures.get(sessionId) ?? 0) + 1;
     if (failures > 4) {
       this.#failures.delete(sessionId);
@@ -99,14 +102,14 @@ export class SessionWorker implements OnApplicationBootstrap, OnModuleDestroy, O
     }
     this.#failures.set(sessionId, failures);
     const backoff = 500 * 2 ** (failures - 1) * (0.5 + Math.random() / 2);
-    this.#triggerLater(sessionId, Math.max(backoff, retryAfterMs(error)));
+    this.#triggerIn(Math.max(backoff, retryAfterMs(error)), sessionId, urgency);
   }
 
   /** Triggers a reconcile by a timer in this process's memory. If the process dies, the sweep triggers the reconcile. */
-  #triggerLater(sessionId: string, ms: number): void {
+  #triggerIn(ms: number, sessionId: string, urgency: Urgency): void {
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
-      this.queue.trigger(sessionId);
+      this.queue.trigger(sessionId, urgency);
     }, ms);
     this.#timers.add(timer);
   }

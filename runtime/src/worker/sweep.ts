@@ -19,7 +19,7 @@ export interface SweepOptions {
   /** When the database with these rows was created. */
   rowsSince: () => Promise<Date>;
   /** Requests a reconcile of the session. */
-  trigger: (sessionId: string) => Promise<void>;
+  trigger: (sessionId: string, urgency: "urgent" | "later") => Promise<void>;
   /** Deletes the objects of a session id that has no row. */
   removeOrphan: (place: { id: string; namespace: string }) => Promise<void>;
   logger: Logger;
@@ -109,9 +109,9 @@ export class Sweep implements OnApplicationBootstrap, OnApplicationShutdown {
       claim: comparison.orphans.filter(({ claim }) => claim).length,
       row: comparison.bare.length,
     };
-    for (const id of comparison.toReconcile) {
+    for (const { id, isUrgent } of comparison.toReconcile) {
       if (this.#loop.signal.aborted) return;
-      await trigger(id);
+      await trigger(id, isUrgent ? "urgent" : "later");
       this.#loop.beat();
     }
     // Objects older than this database may belong to another database, which this one replaced, so they stay.

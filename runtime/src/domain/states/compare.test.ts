@@ -14,13 +14,16 @@ const row = (state: SweptRow["state"], changes: Partial<SweptRow> = {}): SweptRo
 const made = new Date("2026-01-01T12:00:00Z");
 const all: SweptObjects = { namespace: "tenant-acme", pod: true, claim: true, secret: true, since: made };
 const listed = new Set(["tenant-acme"]);
-const swept = (rows: SweptRow[], objects: Record<string, SweptObjects> = {}, rowsSince = made) =>
-  compare(rows, new Map(Object.entries(objects)), listed, rowsSince);
+const swept = (rows: SweptRow[], objects: Record<string, SweptObjects> = {}, rowsSince = made) => {
+  const { toReconcile, ...found } = compare(rows, new Map(Object.entries(objects)), listed, rowsSince);
+  const urgent = toReconcile.filter(({ isUrgent }) => isUrgent);
+  return { toReconcile: toReconcile.map(({ id }) => id), urgent: urgent.map(({ id }) => id), ...found };
+};
 
 test("a session that is as it should be is left alone", () => {
   const rows = [row("running"), row("suspended"), row("queued"), row("stopped", { isKept: true }), row("failed")];
   const objects = { running: all, suspended: { ...all, pod: false }, stopped: { ...all, pod: false } };
-  expect(swept(rows, objects)).toEqual({ toReconcile: [], orphans: [], bare: [] });
+  expect(swept(rows, objects)).toEqual({ toReconcile: [], urgent: [], orphans: [], bare: [] });
 });
 
 test("sessions in a changing state and sessions past their time limit are found", () => {
@@ -43,6 +46,19 @@ test("a running session whose pod has ended is found, even if no event has repor
   ).toEqual([]);
 });
 
+test("a reconcile is urgent only if the pod's last change shows that a step of its session is due", () => {
+  const views = [undefined, "pending", "ready", "finished", "broken", "displaced", "leaving"] as const;
+  const urgentIn = (state: SweptRow["state"]) =>
+    views.filter((view) => swept([row(state)], { [state]: { ...all, view } }).urgent.length > 0);
+  expect(urgentIn("starting")).toEqual(["ready", "finished", "broken", "displaced", "leaving"]);
+  expect(urgentIn("running")).toEqual(["finished", "broken", "displaced", "leaving"]);
+  // The pod of a session that ends is not being deleted yet.
+  expect(urgentIn("stopping")).toEqual(["pending", "ready", "finished", "broken"]);
+  expect(urgentIn("suspending")).toEqual(["pending", "ready", "finished", "broken"]);
+  // Nothing shows that a sweep of these sessions finds something to do.
+  expect(swept([row("starting"), row("stopping"), row("running")]).urgent).toEqual([]);
+});
+
 test("objects that outlived their session are found: a pod always, a workspace unless it is retained", () => {
   expect(swept([row("stopped")], { stopped: { ...all, pod: false } }).toReconcile).toEqual(["stopped"]);
   expect(swept([row("failed", { isKept: true })], { failed: all }).toReconcile).toEqual(["failed"]);
@@ -62,5 +78,5 @@ test("objects without a row that are older than the database are reported separa
 
 test("if a namespace could not be listed, nothing is concluded, and its sessions are reconciled one by one", () => {
   const rows = [row("running", { namespace: "tenant-gone" }), row("queued", { namespace: "tenant-gone" })];
-  expect(swept(rows)).toEqual({ toReconcile: ["running"], orphans: [], bare: [] });
+  expect(swept(rows)).toEqual({ toReconcile: ["running"], urgent: [], orphans: [], bare: [] });
 });

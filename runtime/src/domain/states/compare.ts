@@ -28,8 +28,11 @@ export interface SweptObjects {
 }
 
 export interface Comparison {
-  /** Ids of the sessions to reconcile. */
-  toReconcile: string[];
+  /**
+   * The sessions to reconcile. `isUrgent`: the pod's last change shows that a step is due. Otherwise the reconcile may find that
+   * there is nothing to do.
+   */
+  toReconcile: { id: string; isUrgent: boolean }[];
   /** Objects without a row. `isOlder`: the objects are older than this database, so another database may have their rows. */
   orphans: { id: string; namespace: string; pod: boolean; claim: boolean; isOlder: boolean }[];
   /** Ids of the running sessions without a pod, and of the suspended sessions whose persistent volume or Secret is missing. */
@@ -61,7 +64,7 @@ export function compare(
       hasTooMuch(row, there) ||
       isOver(row, there)
     ) {
-      result.toReconcile.push(row.id);
+      result.toReconcile.push({ id: row.id, isUrgent: isUrgent(row, there) });
     }
   }
   for (const [id, { namespace, pod, claim, since }] of objects) {
@@ -87,6 +90,16 @@ function lacks({ state, workspaceMode }: SweptRow, there: SweptObjects | undefin
 /** Whether the pod of a running session has ended or has to leave its node, but the trigger of the reconcile was lost. */
 const isOver = ({ state }: SweptRow, there: SweptObjects | undefined) =>
   state === "running" && there?.view !== undefined && !isUp(there.view);
+
+/** Whether the pod's last change shows that a step of its session is due, for example because the trigger was lost. */
+function isUrgent({ state }: SweptRow, there: SweptObjects | undefined): boolean {
+  const view = there?.view;
+  if (view === undefined || view === "absent") return false;
+  if (state === "starting") return view !== "pending";
+  if (state === "running") return !isUp(view);
+  // The session ends or is suspended, but nobody has begun to delete its pod.
+  return (state === "stopping" || state === "suspending") && view !== "leaving" && view !== "displaced";
+}
 
 function hasTooMuch({ state, isKept }: SweptRow, there: SweptObjects | undefined): boolean {
   if (there === undefined) return false;
