@@ -59,21 +59,32 @@ export function connectLeases(config: KubeConfig, onAnswer: OnAnswer = () => {},
   return new CoordinationV1Api(configuration(config, onAnswer, timeoutMs));
 }
 
+/**
+ * Returns a config with which all requests, and all watches, share their connections. With a plain config, client-node 2.0 opens
+ * a connection with a TLS handshake for each request and each watch.
+ */
+export function sharingConnections(config: KubeConfig): KubeConfig {
+  let dispatcher: ReturnType<RequestContext["getDispatcher"]>;
+  return Object.assign(Object.create(config) as KubeConfig, {
+    async applySecurityAuthentication(request: RequestContext) {
+      await config.applySecurityAuthentication(request);
+      dispatcher ??= request.getDispatcher();
+      if (dispatcher !== undefined) request.setDispatcher(dispatcher);
+    },
+  });
+}
+
 const library = new IsomorphicFetchHttpLibrary();
 
 function configuration(config: KubeConfig, onAnswer: OnAnswer, timeoutMs: number) {
   const cluster = config.getCurrentCluster();
   if (cluster === null) throw new Error("the kubeconfig names no cluster: set KUBECONFIG or run inside a cluster");
-  // client-node 2.0 opens a connection with a TLS handshake for every call, so all calls share the first dispatcher.
-  let dispatcher: ReturnType<RequestContext["getDispatcher"]>;
   return createConfiguration({
     baseServer: new ServerConfiguration(cluster.server, {}),
-    authMethods: { default: config },
+    authMethods: { default: sharingConnections(config) },
     httpApi: wrapHttpLibrary({
       async send(request) {
         request.setSignal(AbortSignal.timeout(timeoutMs));
-        dispatcher ??= request.getDispatcher();
-        if (dispatcher !== undefined) request.setDispatcher(dispatcher);
         const verb = String(request.getHttpMethod()).toLowerCase();
         try {
           const response = await tracing().span("kubernetes", { "http.request.method": verb.toUpperCase() }, () =>

@@ -48,9 +48,14 @@ test("a watch that is stopped while it lists the pods leaves no open connection"
   );
 });
 
-test("a watch continues where it ended, and a list reports only the pods of which the sweep does not know enough", async () => {
+test("a watch continues where it ended, and only changes that mean something for the session are reported", async () => {
   const pod = (id: string, resourceVersion: string, ready: "True" | "False") => ({
-    metadata: { name: `agent-${id}`, resourceVersion, labels: { "berth.dev/session": id } },
+    metadata: {
+      name: `agent-${id}`,
+      resourceVersion,
+      labels: { "berth.dev/session": id },
+      creationTimestamp: "2026-01-01T12:00:00Z",
+    },
     status: { podIP: "10.0.0.1", conditions: [{ type: "Ready", status: ready }] },
   });
   const event = (type: string, object: object) => JSON.stringify({ type, object });
@@ -64,7 +69,13 @@ test("a watch continues where it ended, and a list reports only the pods of whic
   ];
   /** For each watch, the events after which the API server ends the watch, or the status of its answer. */
   const answers = [
-    [event("MODIFIED", pod("a", "11", "True")), event("BOOKMARK", { metadata: { resourceVersion: "15" } })],
+    [
+      event("MODIFIED", pod("a", "11", "True")),
+      event("MODIFIED", pod("a", "12", "True")),
+      event("ADDED", pod("f", "13", "False")),
+      event("DELETED", pod("f", "14", "False")),
+      event("BOOKMARK", { metadata: { resourceVersion: "15" } }),
+    ],
     410,
     [event("DELETED", pod("c", "21", "False"))],
   ];
@@ -94,8 +105,13 @@ test("a watch continues where it ended, and a list reports only the pods of whic
     ({ length }) => length === 4,
   );
   expect(asked).toEqual(["10", "15", "20", "21"]);
-  expect(seen).toEqual(["d 3 finished", "a 11 ready", "e 15 ready", "b undefined absent", "c 21 absent"]);
-  expect(["a", "b", "c", "d"].map((id) => watch.viewOf(id))).toEqual(["ready", undefined, undefined, "finished"]);
+  // Of the first list, only an ended pod; of all new pods, none that only needs time.
+  const reported = ["d 3 finished", "a 11 ready", "f 14 absent", "e 15 ready", "b undefined absent", "c 21 absent"];
+  expect(seen).toEqual(reported);
+  const since = new Date("2026-01-01T12:00:00Z");
+  const ready = { view: { is: "ready", ip: "10.0.0.1" }, since };
+  const finished = { view: { is: "finished", reason: "The agent exited" }, since };
+  expect(await watch.pods()).toEqual(new Map(Object.entries({ a: ready, d: finished, e: ready })));
   expect(restarts).toBe(1);
 });
 

@@ -1,4 +1,5 @@
 /** Watches the pods of one namespace and reports each changed pod with its session. */
+import { isDeepStrictEqual } from "node:util";
 import { type KubeConfig, type V1Pod, Watch } from "@kubernetes/client-node";
 import type { Logger } from "pino";
 import { isUp, type PodView } from "../domain/states/podView.ts";
@@ -11,9 +12,9 @@ import { viewPod } from "./podView.ts";
 export interface PodWatchOptions {
   namespace: string;
   /**
-   * Called with the session's id, its pod, and what the pod means for the session, for every changed or deleted pod. `pod` is
-   * undefined if the pod was deleted while no watch was open. Not called for a new pod that only needs time, nor for a pod of the
-   * first list that runs or starts, because the sweep compares these pods with the rows. Must not throw.
+   * Called with the session's id, its pod, and what the pod means for the session, each time when this meaning has changed or the
+   * pod was deleted. `pod` is undefined if the pod was deleted while no watch was open. Not called for a new pod that only needs
+   * time, nor for a pod of the first list that runs or starts, because the sweep compares these pods with the rows. Must not throw.
    */
   onChange: (sessionId: string, pod: V1Pod | undefined, view: PodView) => void;
   /** Called each time an error has ended the watch. A pause follows, and then the next watch begins. */
@@ -28,11 +29,16 @@ export interface PodWatchOptions {
 /** The API server sends a bookmark each minute. */
 const defaultSilenceMs = 90_000;
 
-/** What is kept of a pod. A whole pod takes about 10 kB, and a worker watches the pods of all sessions. */
-interface KnownPod {
-  resourceVersion: string | undefined;
-  view: PodView["is"];
+/** What is kept of a pod. A whole pod takes about 10 kB, and the leader watches the pods of all sessions. */
+export interface KnownPod {
+  /** What the pod's status meant for its session at the pod's last change. */
+  view: PodView;
+  /** When the pod was created. */
+  since: Date;
 }
+
+/** How long a watch may fail, in milliseconds, until what it knows of the pods counts as too old. */
+const tooOldMs = 60_000;
 
 /**
  * Runs until `stop`. Lists the pods, then follows their changes. A watch that ends is continued where it ended. If the API server
@@ -47,6 +53,10 @@ export class PodWatch {
   #resourceVersion: string | undefined;
   /** Whether the first list is complete. */
   #isListed = false;
+  /** Resolved when the first turn of the loop has listed the pods or has failed. */
+  readonly #tried = Promise.withResolvers<void>();
+  /** Since when the watch fails, by performance.now(); undefined: it does not fail. */
+  #failsSince: number | undefined;
   /** Whether the API server has sent an event or a bookmark in the present turn of the loop. */
   #isHeard = false;
   #failures = 0;
@@ -68,13 +78,20 @@ export class PodWatch {
     return this.#loop.isAlive();
   }
 
-  /** What the session's pod meant for the session at its last change; undefined if no pod is known. */
-  viewOf(sessionId: string): PodView["is"] | undefined {
-    return this.#known.get(sessionId)?.view;
+  /**
+   * The sessions' pods by session id, as they are known now. If the watch has just begun, waits until it has listed the pods. Throws
+   * if they could not be listed, or if the watch has failed for a minute.
+   */
+  async pods(): Promise<Map<string, KnownPod>> {
+    await this.#tried.promise;
+    const isTooOld = this.#failsSince !== undefined && performance.now() - this.#failsSince > tooOldMs;
+    if (!this.#isListed || isTooOld) throw new Error(`the pods of ${this.options.namespace} can't be watched`);
+    return new Map(this.#known);
   }
 
   async stop(): Promise<void> {
     const stopped = this.#loop.stop();
+    this.#tried.resolve();
     this.#request?.abort();
     this.#endTurn();
     await stopped;
@@ -92,6 +109,8 @@ export class PodWatch {
       return performance.now() - began > 1_000 ? 0 : 1_000;
     } catch (error) {
       if (this.#loop.signal.aborted) return 0;
+      this.#tried.resolve();
+      this.#failsSince ??= performance.now();
       this.#failures = performance.now() - began > 60_000 ? 1 : this.#failures + 1;
       // After a restore of the cluster from a backup, the API server has lower resource versions than `#resourceVersion`. It
       // then refuses the watch with other errors than 410, or sends nothing until its versions have reached that number again.
@@ -130,6 +149,8 @@ export class PodWatch {
     }
     this.#resourceVersion = resourceVersion;
     this.#isListed = true;
+    this.#failsSince = undefined;
+    this.#tried.resolve();
   }
 
   /** Reports changes until the API server ends the watch or the loop stops. Throws if the watch breaks. */
@@ -146,9 +167,13 @@ export class PodWatch {
       const onEvent = (type: string, object: V1Pod & { code?: number }) => {
         if (signal.aborted) return;
         this.#loop.beat();
-        this.#isHeard ||= type !== "ERROR";
-        if (type === "ERROR") failure = object;
-        else this.#note(type, object);
+        if (type === "ERROR") {
+          failure = object;
+          return;
+        }
+        this.#isHeard = true;
+        this.#failsSince = undefined;
+        this.#note(type, object);
       };
       const onEnd = (error: unknown) => ((failure ?? error) ? reject(failure ?? error) : resolve());
       watch.watch(`/api/v1/namespaces/${namespace}/pods`, query, onEvent, onEnd).then((request) => {
@@ -171,15 +196,15 @@ export class PodWatch {
 
   /** Reports the pod if it has changed; see `onChange`. Returns the id of the pod's session. */
   #report(pod: V1Pod): string | undefined {
-    const { labels, resourceVersion } = pod.metadata ?? {};
+    const { labels, creationTimestamp } = pod.metadata ?? {};
     const id = labels?.[sessionLabel];
     if (id === undefined) return undefined;
     const known = this.#known.get(id);
-    if (known !== undefined && known.resourceVersion === resourceVersion) return id;
     const view = viewPod(pod);
-    this.#known.set(id, { resourceVersion, view: view.is });
+    // Of a watch's events, client-node parses no times.
+    this.#known.set(id, { view, since: new Date(creationTimestamp ?? Date.now()) });
     const isQuiet = this.#isListed ? view.is === "pending" && view.needs === "time" : isUp(view.is);
-    if (known !== undefined || !isQuiet) this.options.onChange(id, pod, view);
+    if (known === undefined ? !isQuiet : !isDeepStrictEqual(known.view, view)) this.options.onChange(id, pod, view);
     return id;
   }
 }

@@ -8,7 +8,8 @@
  *    closed a connection while the client sends a request, that request would be lost.
  * 2. A worker starts no new job (onModuleDestroy of Nest). The ports close, and running requests finish (Nest closes
  *    the server).
- * 3. A worker's jobs finish, its loops stop, and the leader gives up the Lease (onApplicationShutdown).
+ * 3. A worker's jobs finish, its loops stop, and the leader gives up the Lease, but watches the pods for 5 s more
+ *    (onApplicationShutdown).
  * 4. The remaining traces are sent; the connections to Postgres and Redis are closed.
  * 5. The process exits with 0.
  *

@@ -9,7 +9,6 @@ import type { CoreApi, LeaseApi, OnAnswer } from "../cluster/kubernetes.ts";
 import { logTail } from "../cluster/logTail.ts";
 import { type MissingImage, pullersOf, readPullers } from "../cluster/missingImages.ts";
 import { PodAccess } from "../cluster/podAccess.ts";
-import type { PodWatchOptions } from "../cluster/podWatch.ts";
 import { listSessionObjects } from "../cluster/sessionListing.ts";
 import { SessionObjects } from "../cluster/sessionObjects.ts";
 import { type Config, podImages } from "../config/config.ts";
@@ -31,7 +30,7 @@ import { addWorkerFigures } from "../worker/figures.ts";
 import { HistoryExpiry, type HistoryLimits } from "../worker/historyExpiry.ts";
 import { Leader } from "../worker/leader.ts";
 import { Planner } from "../worker/planner.ts";
-import { PodWatches } from "../worker/podWatches.ts";
+import { PodWatches, type PodWatchesOptions } from "../worker/podWatches.ts";
 import { Reconciler, type ReconcilerOptions } from "../worker/reconciler.ts";
 import { SessionWorker } from "../worker/sessionWorker.ts";
 import { StartLimit } from "../worker/startLimit.ts";
@@ -73,8 +72,7 @@ export interface WorkerSurroundings {
   orphanGraceMs?: number;
   /** A monotonic clock in milliseconds, which measures `orphanGraceMs`. Default: performance.now. */
   sweepClock?: () => number;
-  /** Options of the pod watches. */
-  watch?: Pick<PodWatchOptions, "backoffLimitMs" | "silenceMs">;
+  watch?: PodWatchesOptions;
 }
 
 export type WorkerComponents = ReturnType<typeof workerComponents>;
@@ -124,7 +122,6 @@ export function workerComponents(surroundings: WorkerSurroundings) {
     onChange: (id) => queue.trigger(id, "soon"),
     logger,
   });
-  leader.onLead(() => planner.wake());
   tenants.onChange(() => planner.wake());
   // Every worker triggers the sessions of tenants whose sessions must end, because another worker may read the file later.
   tenants.onChange(() => {
@@ -177,8 +174,9 @@ export function workerComponents(surroundings: WorkerSurroundings) {
     isLeader,
     namespaces: () => tenants.namespaces(),
     list: async (namespace) => {
+      const pods = await watches.pods(namespace);
       const found = await listSessionObjects(core, namespace);
-      return new Map([...found].map(([id, kinds]) => [id, { ...kinds, view: watches.viewOf(namespace, id) }]));
+      return new Map([...found].map(([id, kinds]) => [id, { ...kinds, view: pods.get(id)?.view.is }]));
     },
     rows: (ids) => sweptRows(database, ids, tenants.ending()),
     rowsSince: () => rowsSince(database),
@@ -214,6 +212,11 @@ export function workerComponents(surroundings: WorkerSurroundings) {
     startLimit: () => ({ current: startLimit.current(), slowed: startLimit.slowed() }),
     missingImages: async () => (leader.isLeader() ? pulled.get("") : undefined),
     withoutTenant: async () => (leader.isLeader() ? countOfOthers(database, tenants.names()) : undefined),
+  });
+  leader.onChange((leads) => {
+    watches.lead(leads);
+    sweep.wake(); // waits for the first lists of the watches
+    if (leads) planner.wake();
   });
   const worker = new SessionWorker(blockingRedis, queue, reconciler, metrics, logger);
   return {

@@ -130,7 +130,7 @@ export async function startClusterWorker(options: ClusterWorkerOptions): Promise
     sweepMs: options.sweepMs ?? 1_000,
     orphanGraceMs: options.orphanGraceMs ?? 2_000,
     ...(options.sweepClock && { sweepClock: options.sweepClock }),
-    ...(options.watch && { watch: options.watch }),
+    watch: { handoverMs: 0, ...options.watch },
   });
   const { leader, planner, worker, sweep, warmRefill, watches, queue } = components;
   const running = [leader, planner, worker, sweep, warmRefill, watches];

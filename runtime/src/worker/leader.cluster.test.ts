@@ -38,8 +38,8 @@ function election() {
         leaseSeconds,
         intervalMs: 100,
       });
-      leader.onLead(() => {
-        state.led += 1;
+      leader.onChange((leads) => {
+        if (leads) state.led += 1;
       });
       leader.onApplicationBootstrap();
       onTestFinished(() => leader.onApplicationShutdown());

@@ -33,7 +33,7 @@ export class Leader implements OnApplicationBootstrap, OnApplicationShutdown {
   #until = 0;
   #observed: { version: string | undefined; at: number } | undefined;
   #wasLeader = false;
-  #onLead = () => {};
+  readonly #listeners: ((leads: boolean) => void)[] = [];
 
   constructor(private readonly options: LeaderOptions) {
     const { leases, namespace, name = "berth-worker" } = options;
@@ -44,9 +44,12 @@ export class Leader implements OnApplicationBootstrap, OnApplicationShutdown {
     return performance.now() < this.#until && !this.#loop.signal.aborted;
   }
 
-  /** Calls the listener each time this process becomes the leader. Replaces an earlier listener. */
-  onLead(listener: () => void): void {
-    this.#onLead = listener;
+  /**
+   * Calls the listener each time this process becomes the leader, and each time it has noticed that it is not the leader any
+   * more. Not called at the shutdown.
+   */
+  onChange(listener: (leads: boolean) => void): void {
+    this.#listeners.push(listener);
   }
 
   /** Whether this process still requests the Lease, whatever the answers are. */
@@ -127,6 +130,6 @@ export class Leader implements OnApplicationBootstrap, OnApplicationShutdown {
     if (this.isLeader() === this.#wasLeader) return;
     this.#wasLeader = this.isLeader();
     this.options.logger.info(this.#wasLeader ? "this worker is now the leader" : "this worker is no longer the leader");
-    if (this.#wasLeader) this.#onLead();
+    for (const listener of this.#listeners) listener(this.#wasLeader);
   }
 }

@@ -47,7 +47,6 @@ export interface Findings {
 export class Sweep implements OnApplicationBootstrap, OnApplicationShutdown {
   readonly #loop: Loop;
   readonly #orphansSince = new Map<string, number>();
-  #led = false;
   #findings: Findings | undefined;
   /** When the last sweep succeeded, by performance.now(). */
   #wentThrough: number | undefined;
@@ -62,6 +61,11 @@ export class Sweep implements OnApplicationBootstrap, OnApplicationShutdown {
 
   async onApplicationShutdown(): Promise<void> {
     await this.#loop.stop();
+  }
+
+  /** To be called when this process begins to lead, so that the first sweep begins at once, or has stopped leading. */
+  wake(): void {
+    this.#loop.wake();
   }
 
   /** Whether the loop still begins sweeps. A sweep that fails counts too. */
@@ -86,14 +90,10 @@ export class Sweep implements OnApplicationBootstrap, OnApplicationShutdown {
 
   async #next(): Promise<number> {
     const { isLeader, logger } = this.options;
-    const leads = isLeader();
-    const led = this.#led;
-    this.#led = leads;
-    if (leads)
+    if (isLeader())
       await this.#turn().catch((error: unknown) => logger.warn({ err: error }, "the sweep failed; it runs again soon"));
     else this.#orphansSince.clear();
-    // A process that does not lead looks again after a second at most, so that a new leader sweeps soon.
-    return leads && led ? jittered(this.#intervalMs) : Math.min(1_000, this.#intervalMs);
+    return jittered(this.#intervalMs);
   }
 
   /**
