@@ -2,16 +2,15 @@ import { CoreV1Api } from "@kubernetes/client-node";
 import { expect, test } from "vitest";
 import { kubeApi } from "../testing/kubeApi.ts";
 import { sessionLabel } from "./names.ts";
-import { listSessionObjects } from "./sessionListing.ts";
+import { listClaimsAndSecrets } from "./sessionListing.ts";
 
-test("the list says which objects each session has, page by page, and asks for metadata only", async () => {
+test("the list says which claims and Secrets each session has, page by page, and asks for metadata only", async () => {
   const made = "2026-01-01T12:00:00Z";
   const items = (...ids: string[]) =>
     ids.map((id) => ({ metadata: { labels: { [sessionLabel]: id }, creationTimestamp: made } }));
   const pages: Record<string, object> = {
-    pods: { items: items("runs"), metadata: { continue: "more" } },
-    "pods more": { items: items("starts"), metadata: {} },
-    persistentvolumeclaims: { items: items("runs"), metadata: {} },
+    persistentvolumeclaims: { items: items("runs"), metadata: { continue: "more" } },
+    "persistentvolumeclaims more": { items: items("starts"), metadata: {} },
     secrets: { items: items("runs", "suspended"), metadata: {} },
   };
   const accepted = new Set<string | undefined>();
@@ -21,12 +20,12 @@ test("the list says which objects each session has, page by page, and asks for m
     const page = [pathname.split("/").pop(), searchParams.get("continue")].filter((part) => part !== null).join(" ");
     response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(pages[page]));
   });
-  const found = await listSessionObjects(config.makeApiClient(CoreV1Api), "tenant-acme");
+  const found = await listClaimsAndSecrets(config.makeApiClient(CoreV1Api), "tenant-acme");
   const since = new Date(made);
   expect(Object.fromEntries(found)).toEqual({
-    runs: { pod: true, claim: true, secret: true, since },
-    starts: { pod: true, claim: false, secret: false, since },
-    suspended: { pod: false, claim: false, secret: true, since },
+    runs: { claim: true, secret: true, since },
+    starts: { claim: true, secret: false, since },
+    suspended: { claim: false, secret: true, since },
   });
   expect([...accepted]).toEqual([expect.stringMatching(/as=PartialObjectMetadataList/)]);
 });

@@ -1,31 +1,31 @@
-/** Lists the objects of all sessions in a namespace, by session. */
+/** Lists the volume claims and Secrets of all sessions in a namespace, by session. The pods are known from the watches. */
 import { type KubernetesListObject, type KubernetesObject, setHeaderOptions } from "@kubernetes/client-node";
 import type { CoreApi } from "./kubernetes.ts";
 import { sessionLabel, sessionSelector } from "./names.ts";
 import { type PageQuery, pagesOf } from "./pages.ts";
 
-/** Which kinds of objects exist for a session's id, and when the first of them was created. */
+/** Which of these objects exist for a session's id, and when the first of them was created. */
 export interface ListedObjects {
   since: Date;
-  pod: boolean;
   claim: boolean;
   secret: boolean;
 }
 
-/** Asks for the objects' metadata only: a pod is about 10 kB, and the content of a Secret is not needed here. */
+/** Asks for the objects' metadata only: the content of a Secret is not needed here. */
 const metadataOnly = setHeaderOptions(
   "Accept",
   "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json",
 );
 
-export async function listSessionObjects(
-  core: Pick<CoreApi, "listNamespacedPod" | "listNamespacedPersistentVolumeClaim" | "listNamespacedSecret">,
+/** Makes one request for each kind and 500 objects. Throws if the Kubernetes API server does not answer, or refuses. */
+export async function listClaimsAndSecrets(
+  core: Pick<CoreApi, "listNamespacedPersistentVolumeClaim" | "listNamespacedSecret">,
   namespace: string,
 ): Promise<Map<string, ListedObjects>> {
   const found = new Map<string, ListedObjects>();
   type Query = PageQuery & { namespace: string; labelSelector: string };
   const list = async (
-    kind: "pod" | "claim" | "secret",
+    kind: "claim" | "secret",
     call: (query: Query) => Promise<KubernetesListObject<KubernetesObject>>,
   ) => {
     for await (const { items } of pagesOf((page) => call({ namespace, labelSelector: sessionSelector, ...page }))) {
@@ -33,13 +33,12 @@ export async function listSessionObjects(
         const id = metadata?.labels?.[sessionLabel];
         if (id === undefined) continue;
         const made = metadata?.creationTimestamp ?? new Date();
-        const objects = found.get(id) ?? { pod: false, claim: false, secret: false, since: made };
+        const objects = found.get(id) ?? { claim: false, secret: false, since: made };
         found.set(id, { ...objects, [kind]: true, since: made < objects.since ? made : objects.since });
       }
     }
   };
   await Promise.all([
-    list("pod", (query) => core.listNamespacedPod(query, metadataOnly)),
     list("claim", (query) => core.listNamespacedPersistentVolumeClaim(query, metadataOnly)),
     list("secret", (query) => core.listNamespacedSecret(query, metadataOnly)),
   ]);

@@ -9,7 +9,7 @@ import type { CoreApi, LeaseApi, OnAnswer } from "../cluster/kubernetes.ts";
 import { logTail } from "../cluster/logTail.ts";
 import { type MissingImage, pullersOf, readPullers } from "../cluster/missingImages.ts";
 import { PodAccess } from "../cluster/podAccess.ts";
-import { listSessionObjects } from "../cluster/sessionListing.ts";
+import { listClaimsAndSecrets } from "../cluster/sessionListing.ts";
 import { SessionObjects } from "../cluster/sessionObjects.ts";
 import { type Config, podImages } from "../config/config.ts";
 import type { TenantsFile } from "../config/tenantsFile.ts";
@@ -173,11 +173,8 @@ export function workerComponents(surroundings: WorkerSurroundings) {
   const sweep = new Sweep({
     isLeader,
     namespaces: () => tenants.namespaces(),
-    list: async (namespace) => {
-      const pods = await watches.pods(namespace);
-      const found = await listSessionObjects(core, namespace);
-      return new Map([...found].map(([id, kinds]) => [id, { ...kinds, view: pods.get(id)?.view.is }]));
-    },
+    pods: (namespace) => watches.pods(namespace),
+    others: (namespace) => listClaimsAndSecrets(core, namespace),
     rows: (ids) => sweptRows(database, ids, tenants.ending()),
     rowsSince: () => rowsSince(database),
     trigger: (id, urgency) => queue.add(id, urgency),

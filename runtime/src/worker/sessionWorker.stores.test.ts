@@ -211,7 +211,8 @@ test("a Redis that lost its data costs only latency: the sweep finds every sessi
   const sweep = new Sweep({
     isLeader: () => true,
     namespaces: () => ["tenant-acme"],
-    list: async () => new Map(),
+    pods: async () => new Map(),
+    others: async () => new Map(),
     rows: (ids) => sweptRows(database, ids, []),
     rowsSince: () => rowsSince(database),
     trigger: (id, urgency) => queue.add(id, urgency),

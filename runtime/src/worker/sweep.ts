@@ -1,19 +1,24 @@
 /**
  * The sweep compares the rows with the cluster in both directions, periodically and only on the leader. So if a trigger of a
- * reconcile is lost, the session waits for at most one sweep. The sweep lists only the metadata of the objects; it learns from
- * the pod watches that the pod of a running session has ended.
+ * reconcile is lost, the session waits for at most one sweep. The sweep knows the pods from the watches, so it makes no request for
+ * them. Only every fourth sweep is complete: it lists the metadata of the volume claims and Secrets too, looks for objects without
+ * a row, and finds the suspended sessions that have lost their workspace. All of this may wait for a minute. A complete sweep
+ * makes two requests for each namespace, so 200 tenants cost 7 requests per second.
  */
 import type { OnApplicationBootstrap, OnApplicationShutdown } from "@nestjs/common";
 import type { Logger } from "pino";
-import { compare, type SweptObjects, type SweptRow } from "../domain/states/compare.ts";
+import { compare, type Listing, type SweptObjects, type SweptRow } from "../domain/states/compare.ts";
+import type { PodView } from "../domain/states/podView.ts";
 import { jittered, Loop } from "../timing/loop.ts";
 
 export interface SweepOptions {
   isLeader: () => boolean;
   /** The namespaces of all tenants. */
   namespaces: () => string[];
-  /** The objects of sessions in a namespace, by session id. Throws if the namespace can't be listed. */
-  list: (namespace: string) => Promise<Map<string, Omit<SweptObjects, "namespace">>>;
+  /** The pods of sessions in a namespace, by session id; see PodWatch. Throws if they are not known. */
+  pods: (namespace: string) => Promise<Map<string, { view: PodView; since: Date }>>;
+  /** The other objects of sessions in a namespace, by session id. Throws if the namespace can't be listed. */
+  others: (namespace: string) => Promise<Map<string, Pick<SweptObjects, "claim" | "secret" | "since">>>;
   /** Every session that may have objects in the cluster, and the sessions with the given ids. */
   rows: (ids: string[]) => Promise<SweptRow[]>;
   /** When the database with these rows was created. */
@@ -34,7 +39,7 @@ export interface SweepOptions {
   clock?: () => number;
 }
 
-/** How many objects and rows without a counterpart the last sweep found. */
+/** How many objects and rows without a counterpart the last complete sweep found. */
 export interface Findings {
   /** Pods without a row. */
   pod: number;
@@ -44,9 +49,14 @@ export interface Findings {
   row: number;
 }
 
+/** Every how many sweeps one is complete. */
+const completeEvery = 4;
+
 export class Sweep implements OnApplicationBootstrap, OnApplicationShutdown {
   readonly #loop: Loop;
   readonly #orphansSince = new Map<string, number>();
+  /** How many sweeps have begun since this process leads. */
+  #sweeps = 0;
   #findings: Findings | undefined;
   /** When the last sweep succeeded, by performance.now(). */
   #wentThrough: number | undefined;
@@ -73,7 +83,7 @@ export class Sweep implements OnApplicationBootstrap, OnApplicationShutdown {
     return this.#loop.isAlive();
   }
 
-  /** What the last sweep found; undefined if this process is not the leader or has not swept yet. */
+  /** What the last complete sweep found; undefined if this process is not the leader or has made no complete sweep yet. */
   findings(): Findings | undefined {
     return this.options.isLeader() ? this.#findings : undefined;
   }
@@ -92,8 +102,14 @@ export class Sweep implements OnApplicationBootstrap, OnApplicationShutdown {
     const { isLeader, logger } = this.options;
     if (isLeader())
       await this.#turn().catch((error: unknown) => logger.warn({ err: error }, "the sweep failed; it runs again soon"));
-    else this.#orphansSince.clear();
+    else this.#reset();
     return jittered(this.#intervalMs);
+  }
+
+  #reset(): void {
+    this.#orphansSince.clear();
+    this.#sweeps = 0;
+    this.#findings = undefined;
   }
 
   /**
@@ -102,37 +118,48 @@ export class Sweep implements OnApplicationBootstrap, OnApplicationShutdown {
    */
   async #turn(): Promise<void> {
     const { trigger, rows, rowsSince } = this.options;
-    const { objects, listed } = await this.#list();
-    const comparison = compare(await rows([...objects.keys()]), objects, listed, await rowsSince());
-    this.#findings = {
-      pod: comparison.orphans.filter(({ pod }) => pod).length,
-      claim: comparison.orphans.filter(({ claim }) => claim).length,
-      row: comparison.bare.length,
-    };
+    // The first sweep of a new leader is not complete, so it soon finds the pods that have become ready.
+    const isComplete = this.#sweeps % completeEvery === 1;
+    this.#sweeps += 1;
+    const listing = await this.#list(isComplete);
+    const comparison = compare(await rows([...listing.objects.keys()]), listing, await rowsSince());
+    if (isComplete)
+      this.#findings = {
+        pod: comparison.orphans.filter(({ pod }) => pod).length,
+        claim: comparison.orphans.filter(({ claim }) => claim).length,
+        row: comparison.bare.length,
+      };
     for (const { id, isUrgent } of comparison.toReconcile) {
       if (this.#loop.signal.aborted) return;
       await trigger(id, isUrgent ? "urgent" : "later");
       this.#loop.beat();
     }
     // Objects older than this database may belong to another database, which this one replaced, so they stay.
-    await this.#removeOrphans(comparison.orphans.filter(({ isOlder }) => !isOlder));
+    if (isComplete) await this.#removeOrphans(comparison.orphans.filter(({ isOlder }) => !isOlder));
     this.#wentThrough = performance.now();
   }
 
-  async #list(): Promise<{ objects: Map<string, SweptObjects>; listed: Set<string> }> {
+  async #list(isComplete: boolean): Promise<Listing> {
+    const { namespaces, pods, others } = this.options;
     const objects = new Map<string, SweptObjects>();
     const listed = new Set<string>();
-    for (const namespace of this.options.namespaces()) {
+    for (const namespace of namespaces()) {
       try {
-        const found = await this.options.list(namespace);
+        const found = await pods(namespace);
+        const more = isComplete ? await others(namespace) : [];
+        for (const [id, { view, since }] of found)
+          objects.set(id, { namespace, pod: view.is, claim: false, secret: false, since });
+        for (const [id, { claim, secret, since }] of more) {
+          const pod = objects.get(id);
+          objects.set(id, { namespace, ...pod, claim, secret, since: pod && pod.since < since ? pod.since : since });
+        }
         listed.add(namespace);
-        for (const [id, kinds] of found) objects.set(id, { namespace, ...kinds });
       } catch (error) {
         this.options.logger.warn({ err: error, namespace }, "a tenant's namespace can't be listed");
       }
       this.#loop.beat();
     }
-    return { objects, listed };
+    return { objects, listed, isComplete };
   }
 
   async #removeOrphans(orphans: { id: string; namespace: string }[]): Promise<void> {

@@ -12,17 +12,23 @@ const row = (state: SweptRow["state"], changes: Partial<SweptRow> = {}): SweptRo
 });
 
 const made = new Date("2026-01-01T12:00:00Z");
-const all: SweptObjects = { namespace: "tenant-acme", pod: true, claim: true, secret: true, since: made };
+const all: SweptObjects = { namespace: "tenant-acme", pod: "ready", claim: true, secret: true, since: made };
+const { pod: _, ...withoutPod } = all;
 const listed = new Set(["tenant-acme"]);
-const swept = (rows: SweptRow[], objects: Record<string, SweptObjects> = {}, rowsSince = made) => {
-  const { toReconcile, ...found } = compare(rows, new Map(Object.entries(objects)), listed, rowsSince);
+const swept = (
+  rows: SweptRow[],
+  objects: Record<string, SweptObjects> = {},
+  { rowsSince = made, isComplete = true } = {},
+) => {
+  const listing = { objects: new Map(Object.entries(objects)), listed, isComplete };
+  const { toReconcile, ...found } = compare(rows, listing, rowsSince);
   const urgent = toReconcile.filter(({ isUrgent }) => isUrgent);
   return { toReconcile: toReconcile.map(({ id }) => id), urgent: urgent.map(({ id }) => id), ...found };
 };
 
 test("a session that is as it should be is left alone", () => {
   const rows = [row("running"), row("suspended"), row("queued"), row("stopped", { isKept: true }), row("failed")];
-  const objects = { running: all, suspended: { ...all, pod: false }, stopped: { ...all, pod: false } };
+  const objects = { running: all, suspended: withoutPod, stopped: withoutPod };
   expect(swept(rows, objects)).toEqual({ toReconcile: [], urgent: [], orphans: [], bare: [] });
 });
 
@@ -33,23 +39,20 @@ test("sessions in a changing state and sessions past their time limit are found"
 
 test("a row without its pod or workspace is found", () => {
   expect(swept([row("running")]).bare).toEqual(["running"]);
-  expect(swept([row("running")], { running: { ...all, pod: false } }).toReconcile).toEqual(["running"]);
-  expect(swept([row("suspended")], { suspended: { ...all, pod: false, claim: false } }).bare).toEqual(["suspended"]);
+  expect(swept([row("running")], { running: withoutPod }).toReconcile).toEqual(["running"]);
+  expect(swept([row("suspended")], { suspended: { ...withoutPod, claim: false } }).bare).toEqual(["suspended"]);
 });
 
 test("a running session whose pod has ended is found, even if no event has reported the end", () => {
-  const views = ["ready", "pending", undefined, "finished", "broken", "displaced", "leaving"] as const;
-  const found = views.map((view) => swept([row("running")], { running: { ...all, view } }).toReconcile.length);
-  expect(found).toEqual([0, 0, 0, 1, 1, 1, 1]);
-  expect(
-    swept([row("stopped", { isKept: true })], { stopped: { ...all, pod: false, view: "finished" } }).toReconcile,
-  ).toEqual([]);
+  const pods = ["ready", "pending", "finished", "broken", "displaced", "leaving"] as const;
+  const found = pods.map((pod) => swept([row("running")], { running: { ...all, pod } }).toReconcile.length);
+  expect(found).toEqual([0, 0, 1, 1, 1, 1]);
 });
 
 test("a reconcile is urgent only if the pod's last change shows that a step of its session is due", () => {
-  const views = [undefined, "pending", "ready", "finished", "broken", "displaced", "leaving"] as const;
+  const pods = ["pending", "ready", "finished", "broken", "displaced", "leaving"] as const;
   const urgentIn = (state: SweptRow["state"]) =>
-    views.filter((view) => swept([row(state)], { [state]: { ...all, view } }).urgent.length > 0);
+    pods.filter((pod) => swept([row(state)], { [state]: { ...all, pod } }).urgent.length > 0);
   expect(urgentIn("starting")).toEqual(["ready", "finished", "broken", "displaced", "leaving"]);
   expect(urgentIn("running")).toEqual(["finished", "broken", "displaced", "leaving"]);
   // The pod of a session that ends is not being deleted yet.
@@ -60,7 +63,7 @@ test("a reconcile is urgent only if the pod's last change shows that a step of i
 });
 
 test("objects that outlived their session are found: a pod always, a workspace unless it is retained", () => {
-  expect(swept([row("stopped")], { stopped: { ...all, pod: false } }).toReconcile).toEqual(["stopped"]);
+  expect(swept([row("stopped")], { stopped: withoutPod }).toReconcile).toEqual(["stopped"]);
   expect(swept([row("failed", { isKept: true })], { failed: all }).toReconcile).toEqual(["failed"]);
   expect(swept([row("suspended")], { suspended: all }).toReconcile).toEqual(["suspended"]);
 });
@@ -71,8 +74,16 @@ test("objects without a row are found", () => {
   ]);
 });
 
+test("if only the pods were listed, nothing is concluded about other objects", () => {
+  const objects = { running: { ...all, claim: false, secret: false }, nobody: all };
+  const rows = [row("running"), row("suspended"), row("stopped", { isKept: true })];
+  const nothing = { toReconcile: [], urgent: [], orphans: [], bare: [] };
+  expect(swept(rows, objects, { isComplete: false })).toEqual(nothing);
+  expect(swept([row("running")], {}, { isComplete: false }).bare).toEqual(["running"]);
+});
+
 test("objects without a row that are older than the database are reported separately, because another database may know them", () => {
-  const older = swept([], { nobody: all }, new Date(made.getTime() + 1_000)).orphans;
+  const older = swept([], { nobody: all }, { rowsSince: new Date(made.getTime() + 1_000) }).orphans;
   expect(older).toMatchObject([{ id: "nobody", isOlder: true }]);
 });
 
