@@ -8,7 +8,7 @@ import type { RunningSession, SessionPods } from "./sessionPods.ts";
  * The program's events. The first event is read before this function returns, so that an error can still be sent as a
  * status: 404 if there is no such program. The events end with the program or when the signal aborts. Throws a Problem
  * if the pod is lost.
- * @param offset the position of the first byte of output to read; 0: the oldest byte that is still stored
+ * @param offset the position of the first byte of output to read; if the pod no longer has that byte, the oldest one that it has
  */
 export async function processEvents(
   pods: Pick<SessionPods, "services" | "traced">,

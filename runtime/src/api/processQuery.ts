@@ -16,7 +16,8 @@ export const OutputQuery = z.strictObject({
     .regex(/^\d{1,15}$/, "must be a position in the output")
     .default("0")
     .meta({
-      description: "The position of the first byte of output to read; 0: the oldest byte that is still stored.",
+      description:
+        "The position of the first byte of output to read. If Berth no longer has that byte, the output begins with the oldest byte that Berth has, and `dropped` counts the bytes before it.",
     }),
 });
 export type OutputQuery = z.infer<typeof OutputQuery>;

@@ -178,10 +178,17 @@ test("the answer says how much of a long output was dropped", async () => {
   const { oldestOffset, outputBytes } = (await ask("GET", `processes/${json.id}`)).json;
   expect(outputBytes).toBe(3_000_000);
   expect(oldestOffset).toBeGreaterThan(1_900_000);
-  const events = await eventsOf(`${origin}/v1/sessions/${id}/processes/${json.id}/output?offset=1000`);
-  await until("its end is reported", 30, () => events.messages().at(-1)?.event.type === "ended");
-  const output = events.messages().find(({ event }) => event.type === "output");
-  expect(output?.event).toMatchObject({ offset: oldestOffset, dropped: oldestOffset - 1_000 });
+  const url = `${origin}/v1/sessions/${id}/processes/${json.id}/output`;
+  for (const [query, headers, offset] of [
+    ["", {}, 0],
+    ["?offset=1000", {}, 1_000],
+    ["?offset=1000", { "last-event-id": "0" }, 0],
+  ] as const) {
+    const events = await eventsOf(`${url}${query}`, headers);
+    await until("its end is reported", 30, () => events.messages().at(-1)?.event.type === "ended");
+    const output = events.messages().find(({ event }) => event.type === "output");
+    expect(output?.event).toMatchObject({ offset: oldestOffset, dropped: oldestOffset - offset });
+  }
 });
 
 test("input, end of input, signals and a terminal's size reach the program", async () => {

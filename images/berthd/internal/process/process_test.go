@@ -324,16 +324,18 @@ func TestWhatWasDroppedIsSaid(t *testing.T) {
 	id, stream := f.start(t, shell("head -c 5000000 /dev/zero; echo end"))
 	defer stream.Close()
 	testservice.Until(t, "the program has ended", func() bool { return f.find(t, id).Ended != nil })
-	late, err := f.client.Attach(f.ctx, &v1.AttachRequest{Id: id, Offset: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := collect(t, late)
-	if total := 1 + got.dropped + uint64(len(got.order)); total != 5000004 || got.dropped == 0 {
-		t.Errorf("%d bytes were dropped and %d were delivered", got.dropped, len(got.order))
-	}
-	if len(got.order) > keptBytes || len(got.order) < keptBytes-2*chunkBytes || !strings.HasSuffix(got.order, "end\n") {
-		t.Errorf("%d bytes were kept", len(got.order))
+	for _, offset := range []uint64{0, 1} {
+		late, err := f.client.Attach(f.ctx, &v1.AttachRequest{Id: id, Offset: offset})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := collect(t, late)
+		if total := offset + got.dropped + uint64(len(got.order)); total != 5000004 || got.dropped == 0 {
+			t.Errorf("from %d on, %d bytes were dropped and %d were delivered", offset, got.dropped, len(got.order))
+		}
+		if len(got.order) > keptBytes || len(got.order) < keptBytes-2*chunkBytes || !strings.HasSuffix(got.order, "end\n") {
+			t.Errorf("%d bytes were kept", len(got.order))
+		}
 	}
 }
 

@@ -171,11 +171,7 @@ func (s *Service) Attach(ctx context.Context, request *v1.AttachRequest, stream 
 	if err != nil {
 		return err
 	}
-	at := &cursor{request.Offset}
-	if _, _, oldest := p.output.figures(); request.Offset == 0 {
-		at.offset = oldest
-	}
-	return s.follow(ctx, p, at, stream)
+	return s.follow(ctx, p, &cursor{request.Offset}, stream)
 }
 
 func (s *Service) find(id uint64) (*program, error) {

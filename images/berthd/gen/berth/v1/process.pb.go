@@ -257,7 +257,8 @@ func (x *StartRequest) GetWaitForReader() bool {
 type AttachRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Id    uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
-	// The position in the output to begin at. Default 0: the oldest output that is still there.
+	// The position in the output to begin at, by default 0. If the bytes from there on were dropped, the stream begins with the
+	// oldest byte that is still there, and `dropped` counts the bytes before it.
 	Offset        uint64 `protobuf:"varint,2,opt,name=offset,proto3" json:"offset,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

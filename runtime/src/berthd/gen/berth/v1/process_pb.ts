@@ -129,7 +129,8 @@ export type AttachRequest = Message<"berth.v1.AttachRequest"> & {
   id: bigint;
 
   /**
-   * The position in the output to begin at. Default 0: the oldest output that is still there.
+   * The position in the output to begin at, by default 0. If the bytes from there on were dropped, the stream begins with the
+   * oldest byte that is still there, and `dropped` counts the bytes before it.
    *
    * @generated from field: uint64 offset = 2;
    */
