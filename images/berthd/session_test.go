@@ -21,6 +21,7 @@ import (
 	"berth/berthd/internal/testservice"
 
 	"connectrpc.com/connect"
+	"golang.org/x/sys/unix"
 )
 
 func (w *world) read(name string) string {
@@ -282,6 +283,48 @@ func TestServesWhoHasTheTokenOverHTTP1And2(t *testing.T) {
 	}
 	if _, err := os.Stat(w.folder + "/work/wrong"); err == nil {
 		t.Error("a program ran without a token")
+	}
+}
+
+// The test takes file descriptors from berthd, and gives them back.
+func TestAFileThatCannotBeOpenedForNowIsNoFullDisk(t *testing.T) {
+	w := open(t, nil)
+	w.env = append(w.env, "BERTH_URL=")
+	r := w.run(nil, "session")
+	_, url := r.ports()
+	client := testservice.Client(t) // all requests use one connection, because berthd could not accept another
+	put := func() (status int, reason, text string) {
+		request, err := http.NewRequestWithContext(testservice.Context(t), "PUT", url+"/files?path=folder/file&parents=true", strings.NewReader("x"))
+		w.must(err)
+		request.Header.Set("Authorization", "Bearer "+token)
+		response, err := client.Do(request)
+		w.must(err)
+		defer response.Body.Close()
+		body, err := io.ReadAll(response.Body)
+		w.must(err)
+		return response.StatusCode, response.Header.Get("berth-reason"), string(body)
+	}
+	if status, _, text := put(); status != http.StatusOK {
+		t.Fatal(text)
+	}
+	var limit unix.Rlimit
+	w.must(unix.Prlimit(r.Process.Pid, unix.RLIMIT_NOFILE, nil, &limit))
+	free := uint64(0)
+	for exists := true; exists; free++ {
+		_, err := os.Lstat(fmt.Sprintf("/proc/%d/fd/%d", r.Process.Pid, free))
+		exists = err == nil
+	}
+	// Without a further descriptor, berthd can't read its token. With one, it can't open the folder and the file.
+	for _, most := range []uint64{0, free} {
+		w.must(unix.Prlimit(r.Process.Pid, unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: most, Max: limit.Max}, nil))
+		status, reason, text := put()
+		if status == http.StatusOK || reason != "open-files" || !strings.Contains(text, "no further file can be opened at the moment: ") {
+			t.Errorf("with %d descriptors: %d, %q and %s", most, status, reason, text)
+		}
+	}
+	w.must(unix.Prlimit(r.Process.Pid, unix.RLIMIT_NOFILE, &limit, nil))
+	if status, _, text := put(); status != http.StatusOK {
+		t.Error(text)
 	}
 }
 

@@ -17,6 +17,7 @@ test("every kind of error becomes a problem that clients understand", () => {
     conflict: 409,
     changed: 412,
     full: 507,
+    busy: 429,
     range: 416,
     absent: 409,
     unreachable: 503,

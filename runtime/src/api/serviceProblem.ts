@@ -47,6 +47,8 @@ function problemOf(
       return new Problem(412, sentence(message));
     case "full":
       return new Problem(full, sentence(message), undefined, full === 429 ? 10 : undefined);
+    case "busy":
+      return new Problem(429, sentence(message), undefined, 10);
     case "range":
       return new Problem(416, sentence(message));
     case "absent":

@@ -5,11 +5,15 @@ import { podErrorOf } from "./podError.ts";
 /** The error of a call, caused by a Node.js error with this code. */
 const failed = (code: Code, errno?: string) =>
   new ConnectError("why", code, undefined, undefined, errno && Object.assign(new Error(errno), { code: errno }));
+/** The error of a call, with the reason that berthd gives. */
+const because = (reason: string, code: Code) => new ConnectError("why", code, { "berth-reason": reason });
 
 test.each([
   [failed(Code.NotFound), "missing"],
   [failed(Code.ResourceExhausted), "full"],
+  [because("open-files", Code.ResourceExhausted), "busy"],
   [failed(Code.FailedPrecondition), "conflict"],
+  [because("etag", Code.FailedPrecondition), "changed"],
   [failed(Code.Unimplemented), "absent"],
   [failed(Code.Unavailable, "ECONNREFUSED"), "absent"],
   [failed(Code.Unavailable, "ETIMEDOUT"), "unreachable"],

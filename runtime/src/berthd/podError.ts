@@ -17,6 +17,8 @@ export const podErrorKinds = [
   "changed",
   /** A limit is reached: the disk is full, or there are too many programs or watches. */
   "full",
+  /** No further file can be opened now, because too many files are open in the pod or on its node. */
+  "busy",
   /** The offset is beyond the end of the file. */
   "range",
   /** The pod does not have this service, because the pod was created before the service existed. */
@@ -45,6 +47,9 @@ const kinds: Partial<Record<Code, PodErrorKind>> = {
   [Code.Canceled]: "canceled",
 };
 
+/** The kinds of errors that share their code with other errors, by the reason that berthd gives. */
+const reasons: Partial<Record<string, PodErrorKind>> = { etag: "changed", "open-files": "busy" };
+
 export class PodError extends Error {
   override name = "PodError";
   constructor(
@@ -62,7 +67,8 @@ export class PodError extends Error {
 export function podErrorOf(error: unknown): PodError | undefined {
   if (error instanceof PodError) return error;
   if (!(error instanceof ConnectError)) return systemErrorOf(error);
-  if (error.metadata.get("berth-reason") === "etag") return new PodError("changed", error.rawMessage, { cause: error });
+  const reason = reasons[error.metadata.get("berth-reason") ?? ""];
+  if (reason !== undefined) return new PodError(reason, error.rawMessage, { cause: error });
   const codes = errnosOf(error);
   // Nothing listens at the port. A berthd with services listens as long as its pod lives, so this pod's berthd has none.
   if (codes.includes("ECONNREFUSED")) return new PodError("absent", error.rawMessage, { cause: error });

@@ -3,9 +3,12 @@ package auth
 
 import (
 	"crypto/subtle"
+	"errors"
 	"net/http"
 	"os"
 	"strings"
+
+	"berth/berthd/internal/openfiles"
 
 	"connectrpc.com/connect"
 )
@@ -23,32 +26,34 @@ func (f TokenFile) Tokens() ([]string, error) {
 	return strings.Fields(string(text)), nil
 }
 
-// Holds returns whether the file contains the token. The comparison takes the same time wherever two tokens differ.
-func (f TokenFile) Holds(token string) bool {
+// check returns nil if the file contains the token, and otherwise an error for the caller. The comparison takes the same time
+// wherever two tokens differ.
+func (f TokenFile) check(token, header string) *connect.Error {
 	tokens, err := f.Tokens()
-	if err != nil || token == "" {
-		return false
+	if refusal := openfiles.Refusal(err); refusal != nil {
+		return refusal
 	}
 	found := 0
 	for _, one := range tokens {
 		found |= subtle.ConstantTimeCompare([]byte(one), []byte(token))
 	}
-	return found == 1
+	if err != nil || token == "" || found == 0 {
+		return connect.NewError(connect.CodeUnauthenticated, errors.New("the session's token is needed: "+header))
+	}
+	return nil
 }
 
 // Require returns a handler that accepts calls with the header `Authorization: Bearer <token>` and answers other calls with the
-// code unauthenticated.
+// code unauthenticated. If the tokens can't be read now, the error is that of package openfiles.
 func Require(tokens TokenFile, next http.Handler) http.Handler {
-	errors := connect.NewErrorWriter()
+	writer := connect.NewErrorWriter()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-		if !strings.EqualFold(scheme, "Bearer") || !tokens.Holds(strings.TrimSpace(token)) {
-			err := connect.NewError(connect.CodeUnauthenticated, errNoToken)
-			if !errors.IsSupported(r) {
-				http.Error(w, errNoToken.Error(), http.StatusUnauthorized)
-				return
-			}
-			_ = errors.Write(w, r, err)
+		if !strings.EqualFold(scheme, "Bearer") {
+			token = ""
+		}
+		if err := tokens.check(strings.TrimSpace(token), "Authorization: Bearer <token>"); err != nil {
+			_ = writer.Write(w, r, err)
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -59,16 +64,10 @@ func Require(tokens TokenFile, next http.Handler) http.Handler {
 // with 401.
 func RequireHeader(tokens TokenFile, name string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !tokens.Holds(r.Header.Get(name)) {
-			http.Error(w, "the session's token is needed: "+name, http.StatusUnauthorized)
+		if err := tokens.check(r.Header.Get(name), name); err != nil {
+			http.Error(w, err.Message(), http.StatusUnauthorized)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
 }
-
-type constantError string
-
-func (e constantError) Error() string { return string(e) }
-
-const errNoToken = constantError("the session's token is needed: Authorization: Bearer <token>")

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 
+	"berth/berthd/internal/openfiles"
+
 	"connectrpc.com/connect"
 	"golang.org/x/sys/unix"
 )
@@ -219,13 +221,16 @@ func problem(err error) error {
 	if errors.As(err, &known) {
 		return known
 	}
+	if refusal := openfiles.Refusal(err); refusal != nil {
+		return refusal
+	}
 	code := connect.CodeInternal
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		code = connect.CodeNotFound
 	case errors.Is(err, fs.ErrExist), errors.Is(err, syscall.ENOTEMPTY):
 		code = connect.CodeAlreadyExists
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		code = connect.CodeResourceExhausted
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		code = connect.CodePermissionDenied

@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"syscall"
 
+	"berth/berthd/internal/openfiles"
+
 	"connectrpc.com/connect"
 )
 
@@ -19,6 +21,9 @@ func startError(err error, cwd string) error {
 		refusal.Meta().Set("berth-field", "cwd")
 		return refusal
 	}
+	if refusal := openfiles.Refusal(err); refusal != nil {
+		return refusal
+	}
 	code := connect.CodeInternal
 	switch {
 	case errors.Is(err, exec.ErrNotFound), errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
@@ -27,7 +32,7 @@ func startError(err error, cwd string) error {
 		code = connect.CodePermissionDenied
 	case errors.Is(err, syscall.E2BIG), errors.Is(err, syscall.EINVAL), errors.Is(err, syscall.ENAMETOOLONG):
 		code = connect.CodeInvalidArgument
-	case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.ENOMEM), errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+	case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.ENOMEM):
 		code = connect.CodeResourceExhausted
 	}
 	return connect.NewError(code, fmt.Errorf("the program can't be started: %w", err))
