@@ -50,8 +50,8 @@ type program struct {
 	ended chan struct{}
 }
 
-// start starts a program.
-func start(reaper *reap.Reaper, id uint64, options options, budget *budget) (*program, error) {
+// start starts a program. `ended` is called after the program's end.
+func start(reaper *reap.Reaper, id uint64, options options, budget *budget, ended func()) (*program, error) {
 	p := &program{id: id, options: options, startedAt: time.Now(), ended: make(chan struct{})}
 	p.input = make(chan struct{}, 1)
 	p.output = newOutput(budget, options.outputLimit)
@@ -74,7 +74,10 @@ func start(reaper *reap.Reaper, id uint64, options options, budget *budget) (*pr
 		}
 		return nil, err
 	}
-	go p.run(sources)
+	go func() {
+		p.run(sources)
+		ended()
+	}()
 	return p, nil
 }
 
@@ -155,7 +158,7 @@ func (p *program) run(sources []source) {
 	for _, source := range sources {
 		source.file.Close()
 	}
-	p.options.stdin = nil
+	p.options.stdin, p.options.env = nil, nil
 	p.endedAt = time.Now()
 	p.output.close()
 	close(p.ended)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -27,6 +29,8 @@ const (
 	// Callers can get the last mostEnded programs that have ended, for this long after their end.
 	endedFor  = 5 * time.Minute
 	mostEnded = 100
+	// quiet is how long no program must have ended before berthd gives memory back.
+	quiet = 5 * time.Second
 )
 
 // Service implements the ProcessService.
@@ -42,6 +46,7 @@ type Service struct {
 	lastID   uint64
 	programs map[uint64]*program
 	budget   budget
+	tidying  *time.Timer // nil before the end of the first program
 }
 
 var _ berthv1connect.ProcessServiceHandler = (*Service)(nil)
@@ -76,8 +81,13 @@ func (s *Service) begin(options options) (*program, error) {
 	if running >= mostRunning {
 		return nil, connect.NewError(connect.CodeResourceExhausted, fmt.Errorf("%d programs already run, which is the limit", running))
 	}
-	p, err := start(s.Reaper, s.lastID+1, options, &s.budget)
+	end := s.Activity.Begin()
+	p, err := start(s.Reaper, s.lastID+1, options, &s.budget, func() {
+		end()
+		s.tidyAfter(quiet)
+	})
 	if err != nil {
+		end()
 		return nil, startError(err, options.cwd)
 	}
 	s.lastID++
@@ -85,23 +95,36 @@ func (s *Service) begin(options options) (*program, error) {
 		s.programs = map[uint64]*program{}
 	}
 	s.programs[p.id] = p
-	end := s.Activity.Begin()
-	go func() {
-		<-p.ended
-		end()
-		time.AfterFunc(endedFor, s.lockAndForgetOld)
-	}()
 	return p, nil
 }
 
-func (s *Service) lockAndForgetOld() {
+// tidyAfter makes `tidy` run after the time, and not earlier.
+func (s *Service) tidyAfter(wait time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.forgetOld()
+	if s.tidying == nil {
+		s.tidying = time.AfterFunc(wait, s.tidy)
+		return
+	}
+	s.tidying.Reset(wait)
 }
 
-// forgetOld removes programs that ended long ago, and the oldest ended programs if there are too many.
-func (s *Service) forgetOld() {
+// tidy forgets old programs and gives unused memory back to the node, which Go itself would keep. This takes some milliseconds of a
+// CPU, so it never happens between programs that run one after the other.
+func (s *Service) tidy() {
+	s.mu.Lock()
+	oldest := s.forgetOld()
+	s.mu.Unlock()
+	if !oldest.IsZero() {
+		s.tidyAfter(max(quiet, time.Until(oldest.Add(endedFor))))
+	}
+	runtime.GC() // after this, the collection of the next line can also free what pools and closed files held
+	debug.FreeOSMemory()
+}
+
+// forgetOld removes programs that ended long ago, and the oldest ended programs if there are too many. It returns when the oldest
+// of the other programs ended; the zero time if none has ended.
+func (s *Service) forgetOld() (oldest time.Time) {
 	var ended []*program
 	for _, p := range s.programs {
 		if p.hasEnded() {
@@ -113,8 +136,11 @@ func (s *Service) forgetOld() {
 		if len(ended)-index > mostEnded || time.Since(p.endedAt) >= endedFor {
 			p.output.forget()
 			delete(s.programs, p.id)
+		} else if oldest.IsZero() {
+			oldest = p.endedAt
 		}
 	}
+	return oldest
 }
 
 // End sends SIGTERM to all running programs. The end of the container ends the remaining ones.
