@@ -1,4 +1,5 @@
-// Package activity records when programs and transfers of the API last used the session.
+// Package activity records when the session was last used through the API or a port. Uses are: a program, until the program ends;
+// output that is read, and input; a file or folder that is read or changed; and bytes to or from a port.
 package activity
 
 import (

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Start serves the handler until the test ends, and returns its URL and an HTTP/2 client.
+// Start serves the handler at the path until the test ends. It returns the server's URL, without the path, and an HTTP/2 client.
 func Start(t testing.TB, path string, handler http.Handler) (string, *http.Client) {
 	t.Helper()
 	mux := http.NewServeMux()
