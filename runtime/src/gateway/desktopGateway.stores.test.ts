@@ -275,12 +275,13 @@ test("with a ticket or a key, messages of each side arrive at the other", async 
 });
 
 test("the desktop of a session without a desktop is refused with the reason, whether the session is running or not", async () => {
-  const { id, apply, connect, database } = await open();
+  const { id, apply, connect, database, uses } = await open();
   await database.updateTable("sessions").set({ image: "browser", desktop: false }).execute();
   const close = { code: closeCodes.none, reason: "The session has no desktop, because its image browser has none." };
   expect(await closed(connect(`/v1/sessions/${id}/desktop`, keyOf("acme")))).toEqual(close);
   await apply(...running);
   expect(await closed(connect(`/v1/sessions/${id}/desktop`, keyOf("acme")))).toEqual(close);
+  expect(await uses()).toEqual([]); // no desktop was opened
 });
 
 const hello = Buffer.concat([Buffer.from("RFB 003.008\n"), Buffer.from([1, 1])]);

@@ -121,8 +121,10 @@ export class DesktopGateway implements Gateway {
         perSession(sessionId, "desktop"),
         perTenant(tenant),
       ],
-      open: async () => {
-        if (session.state === "running") await this.#note(session, permission, "opens");
+      open: async (gone) => {
+        if (!session.desktop) return (client) => closeWith(client, closeCodes.none, withoutDesktop(session));
+        if (session.state !== "running" || session.podIp === null) return (client) => sayState(client, session);
+        await this.#record(session, permission, gone);
         return (client) => this.#serve(client, session, permission);
       },
     };
@@ -146,10 +148,18 @@ export class DesktopGateway implements Gateway {
     return { tenant, mode, credential, actor, limits: [] };
   }
 
-  /** Records in the audit trail who opens or closes a desktop, and in which mode. */
-  async #note({ id, tenant }: Session, { mode, actor }: DesktopPermission, does: "opens" | "closes"): Promise<void> {
-    const what = `${does} the desktop${mode === "view" ? " in view mode" : ""}`;
-    await this.options.commands.noteUse(id, tenant, "desktop", what, actor, states);
+  /** Records in the audit trail who opens the desktop and in which mode, and later that the client has disconnected. */
+  async #record({ id, tenant }: Session, { mode, actor }: DesktopPermission, gone: AbortSignal): Promise<void> {
+    const { commands, logger } = this.options;
+    const what = `the desktop${mode === "view" ? " in view mode" : ""}`;
+    const note = (does: string) => commands.noteUse(id, tenant, "desktop", `${does} ${what}`, actor, states);
+    await note("opens");
+    const end = () =>
+      note("closes").catch((error: unknown) =>
+        logger.warn({ err: error, sessionId: id }, "the end of the desktop connection could not be recorded"),
+      );
+    if (gone.aborted) await end();
+    else gone.addEventListener("abort", end);
   }
 
   /** Returns the pace that this process's clients with this ticket share. Each client without a ticket gets its own pace. */
@@ -171,14 +181,6 @@ export class DesktopGateway implements Gateway {
 
   #serve(client: WebSocket, session: Session, permission: DesktopPermission): void {
     const { mode, ticket } = permission;
-    if (!session.desktop) {
-      closeWith(client, closeCodes.none, withoutDesktop(session));
-      return;
-    }
-    if (session.state !== "running" || session.podIp === null) {
-      sayState(client, session);
-      return;
-    }
     const { activity, logger, metrics, port = desktopPort, proxyToken } = this.options;
     const log = logger.child({ sessionId: session.id, tenant: session.tenant });
     const address = `ws://${session.podIp}:${port}/websockify?token=${proxyToken(session)}`;
@@ -219,9 +221,6 @@ export class DesktopGateway implements Gateway {
     client.on("close", (code) => {
       metrics.desktops.dec();
       log.info({ code }, "desktop disconnected");
-      this.#note(session, permission, "closes").catch((error: unknown) =>
-        log.warn({ err: error }, "the end of the desktop connection could not be recorded"),
-      );
       if (upstream.readyState === WebSocket.CONNECTING) upstream.terminate();
       else upstream.close();
     });
