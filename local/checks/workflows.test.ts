@@ -139,7 +139,7 @@ test("an image with a CVE that must be removed is not signed, and the other imag
   expect(runner.calls("cosign", "")).toEqual([]);
 });
 
-test("the Updates workflow writes the epoch into the files of all stacks, and fails at its end if none builds the image", async () => {
+test("the Updates workflow writes the epoch into the files of all stacks, and fails if none builds the image", async () => {
   const packages = stepOf("updates", "images", "Debian packages");
   const runner = openRunner("none", { node: "exit 1" });
   expect((await runner.run(packages)).exitCode).not.toBe(0);
