@@ -10,7 +10,6 @@ import { Images } from "./images/images.ts";
 import { ImagePuller } from "./images/puller.ts";
 import { Ingress } from "./ingress/ingress.ts";
 import { clusterAccess, providerOf, refuseOtherCluster } from "./kubernetes/access.ts";
-import { apiEndpoints } from "./kubernetes/api-endpoints.ts";
 import { withFormerName } from "./kubernetes/former-names.ts";
 import { Generations } from "./kubernetes/generations.ts";
 import { stackLabels } from "./kubernetes/labels.ts";
@@ -56,12 +55,11 @@ const kubernetes = new k8s.Provider("kubernetes", adopting, options);
 const generations = new Generations(provider, options);
 const docker = dockerProvider(config);
 const providers = { providers: docker ? [kubernetes, docker] : [kubernetes] };
-const kubernetesApi = config.kubernetesApi ?? apiEndpoints(kubernetes);
 
 const base = await baseImages(config.baseRegistry, docker);
 const images = new Images("images", { ...config, base }, providers);
 
-const platform = new Platform("platform", { ...config, kubernetesApi }, providers);
+const platform = new Platform("platform", config, providers);
 const { namespace } = platform;
 const priorities = new PriorityClasses("priorities", config.priorityClasses, providers);
 const scannedImages = new ScannedImages();
@@ -90,7 +88,7 @@ const { postgres, redis } = makeStores({ ...config, platform: storesContext, bas
 
 const tenants = makeTenants(
   config.tenants,
-  { ...config, platformNamespace: namespace, kubernetesApi, agentImage: images.agent, pullers },
+  { ...config, platformNamespace: namespace, agentImage: images.agent, pullers },
   { ...providers, dependsOn: [priorities] },
 );
 const admin = new Admin("admin", { keys: config.adminKeys, namespace }, providers);

@@ -1,7 +1,7 @@
 /** A cluster on Azure Kubernetes Service whose network plugin enforces policies, and a registry for Berth's images. */
 import * as azure from "@pulumi/azure";
 import * as pulumi from "@pulumi/pulumi";
-import { clusterIdOf } from "../cluster-id.ts";
+import { factsOf } from "../cluster-facts.ts";
 
 const group = new azure.core.ResourceGroup("berth");
 
@@ -38,7 +38,7 @@ new azure.authorization.Assignment("pull", {
 });
 
 export const kubeconfig = pulumi.secret(cluster.kubeConfigRaw);
-export const clusterId = clusterIdOf(cluster.kubeConfigRaw);
+export const { clusterId, kubernetesApi } = factsOf(cluster.kubeConfigRaw);
 /** The value for `berth:registry`. */
 export const registry = pulumi.interpolate`${images.loginServer}/berth`;
 

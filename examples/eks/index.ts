@@ -2,7 +2,7 @@
 import * as aws from "@pulumi/aws";
 import * as eks from "@pulumi/eks";
 import * as pulumi from "@pulumi/pulumi";
-import { clusterIdOf } from "../cluster-id.ts";
+import { factsOf } from "../cluster-facts.ts";
 
 // The region's default VPC has a subnet in each zone. The nodes are in these subnets, and their pods too.
 const vpc = aws.ec2.getVpcOutput({ default: true });
@@ -74,7 +74,7 @@ const repositories = ["api", "agent", "berthd"].map(
 );
 
 export const kubeconfig = pulumi.secret(cluster.kubeconfigJson);
-export const clusterId = clusterIdOf(cluster.kubeconfigJson);
+export const { clusterId } = factsOf(cluster.kubeconfigJson);
 /** The value for `berth:registry`. */
 export const registry = repositories[0]?.repositoryUrl.apply((url) => url.replace(/\/api$/, ""));
 /** The value for `berth:kubernetesApi`: the address ranges from which EKS gives the Kubernetes API server its addresses. */

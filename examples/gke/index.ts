@@ -1,7 +1,7 @@
 /** A cluster on GKE with a Gateway API, gVisor nodes for sessions, and a registry for Berth's images. */
 import * as gcp from "@pulumi/gcp";
 import * as pulumi from "@pulumi/pulumi";
-import { clusterIdOf } from "../cluster-id.ts";
+import { factsOf } from "../cluster-facts.ts";
 
 const config = new pulumi.Config("gcp");
 const [project, location] = [config.require("project"), config.require("region")];
@@ -69,7 +69,10 @@ export const kubeconfig = pulumi.secret(
     }),
   ),
 );
-export const clusterId = platform.id.apply(() => clusterIdOf(kubeconfig));
+// The program waits for the nodes of the platform, because the API server may not answer while GKE makes the first nodes.
+export const { clusterId, kubernetesApi } = factsOf(
+  pulumi.all([kubeconfig, platform.id]).apply(([content]) => content),
+);
 /** The value for `berth:registry`. */
 export const registry = pulumi.interpolate`${location}-docker.pkg.dev/${project}/${repository.repositoryId}/berth`;
 /** The value for `berth:prometheus.kubelets.nodes`: the address range of the subnet in which the nodes are. */

@@ -1,7 +1,7 @@
 /** A kind cluster on this machine, and a registry beside it. Needs Docker and kind 0.27 or newer. */
 import { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
-import { clusterIdOf } from "../cluster-id.ts";
+import { factsOf } from "../cluster-facts.ts";
 
 const name = "berth";
 const images = "berth-registry";
@@ -34,6 +34,6 @@ done`,
 export const kubeconfig = pulumi.secret(
   new local.Command("kubeconfig", { create: `kind get kubeconfig --name ${name}` }, { dependsOn: connected }).stdout,
 );
-export const clusterId = clusterIdOf(kubeconfig);
+export const { clusterId } = factsOf(kubeconfig);
 /** The value for `berth:registry`. */
 export const registry = `${address}/berth`;

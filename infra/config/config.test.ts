@@ -22,7 +22,7 @@ test("a config needs three keys, or two if it names all images; all other keys h
     api: { autoscaling: { min: 3, max: 20, cpu: 70, memory: 80, requestsPerSecond: 100 } },
     worker: { autoscaling: { min: 2, max: 20, waitingJobs: 5 } },
     postgres: { volume: { size: "10Gi", storageClass: null } },
-    kubernetesApi: null,
+    kubernetesApi: [],
     tenants: [],
   });
 });

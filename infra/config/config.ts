@@ -199,10 +199,9 @@ const keys = z.strictObject({
     .default(null)
     .describe("A Grafana with Berth's dashboard. Null: the stack has no Grafana; you may use your own."),
   kubernetesApi: kubernetesApi
-    .nullable()
-    .default(null)
+    .default([])
     .describe(
-      "Addresses of the Kubernetes API for the network policies, as pods reach them. Null: Berth reads the addresses from the EndpointSlice `kubernetes`. Set this key if the network policies of your cluster see other addresses, or if a tenant's `egress` has a rule with `private: true` and the API is not on the nodes.",
+      "Addresses of the Kubernetes API, as pods reach them, which the network policies open to the platform and close to sessions. `npm run init` writes them. Without them, `up` ends before it changes anything, and its message has the addresses of the cluster and the command that sets the key.",
     ),
   adminKeys: adminKeys.describe(
     "The admin's API keys, `berth_admin_…`, which may read the data of all tenants. The output `adminKey` is the first generated key.",

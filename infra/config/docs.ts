@@ -13,11 +13,11 @@ const first = [
   "clusterId",
   "registry",
   "publicUrl",
+  "kubernetesApi",
   "ingress",
   "storageClass",
   "network",
   "tenants",
-  "tenants[].quota",
   "tenants[].images",
 ];
 

@@ -80,19 +80,18 @@ export type EgressRule = z.output<typeof egress>[number];
 
 interface Closed extends Pick<Parameters<typeof nodeRanges>[0], "prometheus"> {
   network: z.output<typeof network>;
-  kubernetesApi: z.output<typeof kubernetesApi> | null;
+  kubernetesApi: z.output<typeof kubernetesApi>;
   egress: EgressRule[];
   tenants: { egress: z.output<typeof tenantEgress> }[];
 }
 
 /**
  * Refuses address ranges if the nodes' addresses, which must stay closed in every range, are unknown, and ranges that lie in the
- * addresses of the nodes or of the Kubernetes API. If the config does not have the API's addresses, platform/conflicts.ts and
- * tenants/network-policies.ts check the tenants' rules against the addresses that the cluster has.
+ * addresses of the nodes or of the Kubernetes API.
  */
 export function nodesStayClosed({ value, issues }: z.core.ParsePayload<Closed>): void {
   const nodes = nodeRanges(value);
-  const api = value.kubernetesApi?.map(({ cidr }) => cidr);
+  const api = value.kubernetesApi.map(({ cidr }) => cidr);
   const rules = [
     ...value.egress.map((rule, index) => ({ rule, path: ["egress", index] })),
     ...value.tenants.flatMap(({ egress }, tenant) =>
@@ -103,8 +102,7 @@ export function nodesStayClosed({ value, issues }: z.core.ParsePayload<Closed>):
     const { cidr } = rule;
     if (cidr === null || !isCidr(cidr)) continue;
     const fault = (message: string) => issues.push({ code: "custom", input: cidr, path: [...path, "cidr"], message });
-    const around = (ranges: string[] | null | undefined) =>
-      ranges?.find((range) => isCidr(range) && contains(range, cidr));
+    const around = (ranges: string[] | null) => ranges?.find((range) => isCidr(range) && contains(range, cidr));
     if (nodes === null)
       fault("needs network.nodes, the addresses of the nodes, so that they stay closed in this range; set it");
     const [inNodes, inApi] = [around(nodes), around(api)];

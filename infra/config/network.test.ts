@@ -113,11 +113,6 @@ test.each<[string, Record<string, unknown>, string]>([
     `${rule}.cidr: "10.7.0.4/32" lies in 10.7.0.0/28, the addresses of the Kubernetes API (kubernetesApi), which no \`egress\` opens; remove the rule`,
   ],
   [
-    "no address of the Kubernetes API",
-    { kubernetesApi: [] },
-    "kubernetesApi: […] is empty, so no pod could reach the Kubernetes API; name its addresses, or leave the key out",
-  ],
-  [
     "pods in a private range",
     tenant({ pods: { namespace: "models" }, private: true }),
     `${rule}.private: true has no effect on \`pods\`, because it belongs to \`cidr\`; remove it`,

@@ -140,14 +140,16 @@ export const requestScale = z
   .min(0.01, { error: "is below 0.01" })
   .max(1, { error: "is above 1" });
 
-export const kubernetesApi = z
-  .array(
-    z.strictObject({
-      cidr: cidr.describe("An address of the Kubernetes API, for example 10.0.0.1/32."),
-      port: port.describe("The port of the Kubernetes API at this address."),
-    }),
-  )
-  .min(1, { error: "is empty, so no pod could reach the Kubernetes API; name its addresses, or leave the key out" });
+/**
+ * The addresses of the Kubernetes API servers, not that of the Service `kubernetes`: network policies apply after Kubernetes has
+ * replaced the Service's address with that of a server, so a rule for the Service's address would open nothing.
+ */
+export const kubernetesApi = z.array(
+  z.strictObject({
+    cidr: cidr.describe("An address or a range of addresses of the Kubernetes API, for example 10.0.0.1/32."),
+    port: port.describe("The port of the Kubernetes API at this address."),
+  }),
+);
 
 /** At most 10 minutes, because Kubernetes itself reports a Deployment as failed after 10 minutes without progress. */
 export const rolloutTimeout = duration
@@ -159,6 +161,8 @@ export const rolloutTimeout = duration
     "How long `pulumi up` waits for the pods of each workload before it fails and says which pod isn't ready and why. Allowed: 10s to 10m.",
   );
 
+/** A range of addresses, and the port at which pods reach the Kubernetes API there. */
+export type ApiEndpoint = z.output<typeof kubernetesApi>[number];
 export type ApiConfig = z.output<typeof api>;
 /** The config of a gateway with separate pods. */
 export type GatewayConfig = Exclude<z.output<typeof gateway>, "inside">;

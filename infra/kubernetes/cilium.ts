@@ -47,7 +47,7 @@ export function ciliumDns(servers: DnsConfig, target: Record<string, string> = {
 export const ciliumPolicy = (
   name: string,
   metadata: k8s.types.input.meta.v1.ObjectMeta,
-  spec: pulumi.Input<CiliumSpec>,
+  spec: CiliumSpec,
   opts: pulumi.CustomResourceOptions,
 ): pulumi.CustomResource =>
   new k8s.apiextensions.CustomResource(

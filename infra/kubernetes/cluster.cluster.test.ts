@@ -40,7 +40,7 @@ test("readCluster() finds namespaces and PriorityClasses with the stack that the
   const { namespaces, priorityClasses, apiServers, unread } = await asked("default");
   expect(namespaces).toContainEqual({ name: "kube-system", stack: null });
   expect(priorityClasses).toContainEqual({ name: "system-node-critical", stack: null });
-  expect(apiServers).toEqual([machine.nodeIp]);
+  expect(apiServers).toEqual([{ address: machine.nodeIp, port: 6443 }]);
   expect(unread).toEqual({});
 });
 

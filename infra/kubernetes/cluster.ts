@@ -41,6 +41,12 @@ export interface FoundObject {
   stack: string | null;
 }
 
+/** An address and a port at which a Kubernetes API server answers. */
+export interface ApiServer {
+  address: string;
+  port: number;
+}
+
 /** Facts about a cluster. From them, platform/conflicts.ts finds what prevents the deployment of the stack. */
 export interface ClusterFacts {
   /** Kubernetes' version, for example v1.34.1-gke.200. */
@@ -50,8 +56,8 @@ export interface ClusterFacts {
   autoscalers: RunningAutoscaler[];
   namespaces: FoundObject[];
   priorityClasses: FoundObject[];
-  /** The addresses of the Kubernetes API servers, as the EndpointSlice `kubernetes` has them. */
-  apiServers: string[];
+  /** The Kubernetes API servers, as the EndpointSlice `kubernetes` has them. */
+  apiServers: ApiServer[];
 }
 
 /** The facts that could be read. For each other fact, `unread` has the reason, for example "the API server answers HTTP 403". */
@@ -119,8 +125,7 @@ export async function readCluster(access: ClusterAccess, namespace: string): Pro
     namespaces: async () => (await core.listNamespace()).items.map(owned),
     priorityClasses: async () => (await config.makeApiClient(k8s.SchedulingV1Api).listPriorityClass()).items.map(owned),
     apiServers: async () => {
-      const { endpoints } = await config.makeApiClient(k8s.DiscoveryV1Api).readNamespacedEndpointSlice(slice);
-      return (endpoints ?? []).flatMap(({ addresses }) => addresses);
+      return apiServersOf(await config.makeApiClient(k8s.DiscoveryV1Api).readNamespacedEndpointSlice(slice));
     },
   };
   const found: Found = { unread: {} };
@@ -135,6 +140,12 @@ export async function readCluster(access: ClusterAccess, namespace: string): Pro
   );
   return found;
 }
+
+/** The API servers of the EndpointSlice `kubernetes`. */
+export const apiServersOf = ({ endpoints, ports }: k8s.V1EndpointSlice): ApiServer[] =>
+  (endpoints ?? []).flatMap(({ addresses }) =>
+    addresses.flatMap((address) => (ports ?? []).map(({ port = 443 }) => ({ address, port }))),
+  );
 
 /** The fields of an APIService that the program needs. */
 export const registered = ({ metadata, spec }: k8s.V1APIService): RegisteredApi => ({

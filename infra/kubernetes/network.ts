@@ -3,7 +3,6 @@
  * more policies select has only the traffic that a rule of one of these policies allows.
  */
 import type { types } from "@pulumi/kubernetes";
-import type * as pulumi from "@pulumi/pulumi";
 import type { DnsConfig } from "../config/network.ts";
 
 type Spec = types.input.networking.v1.NetworkPolicySpec;
@@ -61,7 +60,7 @@ export interface Opening {
 }
 
 /** The spec of a policy that lets the pods connect to the peers and ports of all openings. */
-export const allowEgress = (target: Record<string, string>, openings: pulumi.Input<Opening[]>): Spec => ({
+export const allowEgress = (target: Record<string, string>, openings: Opening[]): Spec => ({
   podSelector: { matchLabels: target },
   policyTypes: ["Egress"],
   egress: openings,

@@ -10,7 +10,7 @@ import { alertName } from "./alerts/index.ts";
 import { rows } from "./dashboard-panels.ts";
 import { requestsPerSecond, waitingJobs } from "./queries.ts";
 
-const { context, kubeconfig } = machine;
+const { context, kubeconfig, nodeIp } = machine;
 
 const raw = async (path: string) => JSON.parse(await kubectl(["get", "--raw", path]));
 const prometheus = async (path: string, query: Record<string, string> = {}) => {
@@ -64,7 +64,13 @@ test("the next `up` finds no conflict with its own adapter, and with `autoscaler
   vi.stubEnv("KUBECONFIG", kubeconfig);
   const found = await readCluster({ context }, "berth");
   const config = (values: object) =>
-    configSchema.parse({ context, registry: "127.0.0.1:5000/berth", publicUrl: "http://127.0.0.1:30080", ...values });
+    configSchema.parse({
+      context,
+      registry: "127.0.0.1:5000/berth",
+      publicUrl: "http://127.0.0.1:30080",
+      kubernetesApi: [{ cidr: `${nodeIp}/32`, port: 6443 }],
+      ...values,
+    });
   expect(found.apis?.filter(({ service }) => service === "berth/prometheus-adapter")?.length).toBeGreaterThanOrEqual(2);
   expect(conflicts(config({}), found, "dev")).toEqual([]);
   expect(conflicts(config({ autoscaler: "keda" }), found, "dev")).toEqual([

@@ -106,9 +106,8 @@ const kubelets = ({ verifyCertificates }: { verifyCertificates: boolean }) => ({
 
 /**
  * Measures whether Prometheus reaches the Kubernetes API at each address of the EndpointSlice `kubernetes`. The network policies
- * contain the addresses from the time of the last deployment (or those of the key `kubernetesApi`). So Prometheus can't reach a
- * newer address, and the metric `up` of this address is 0. The endpoint /metrics/slis is small, and Prometheus keeps none of its
- * metrics.
+ * open the addresses of the key `kubernetesApi`. So Prometheus can't reach another address, and the metric `up` of this address
+ * is 0. The endpoint /metrics/slis is small, and Prometheus keeps none of its metrics.
  */
 const kubernetesApi = {
   job_name: "kubernetes-api",

@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { configSchema } from "../config/config.ts";
+import { configSchema, parseConfig } from "../config/config.ts";
 import { cluster, type Found, type RegisteredApi } from "../kubernetes/cluster.ts";
 import { recordStack } from "../testing/record.ts";
 import { conflicts as conflictsOf, refuseConflicts } from "./conflicts.ts";
@@ -10,8 +10,11 @@ afterEach(() => {
 });
 
 const required = { context: "here", registry: "registry.example.com/berth", publicUrl: "https://berth.example.com" };
-const config = (values: Record<string, unknown> = {}) =>
-  configSchema.parse({ ...required, prometheus: { kubelets: { nodes: ["10.0.0.0/16"] } }, ...values });
+const reachable = {
+  kubernetesApi: [{ cidr: "10.0.0.4/32", port: 443 }],
+  prometheus: { kubelets: { nodes: ["10.0.0.0/16"] } },
+};
+const config = (values: Record<string, unknown> = {}) => configSchema.parse({ ...required, ...reachable, ...values });
 
 const served = (group: string, service: string | null, version = "v1beta1") => ({
   name: `${version}.${group}`,
@@ -20,7 +23,7 @@ const served = (group: string, service: string | null, version = "v1beta1") => (
 });
 const found = (...apis: RegisteredApi[]): Found => ({
   ...{ version: "v1.34.1", apis, autoscalers: [] },
-  ...{ namespaces: [], priorityClasses: [], apiServers: ["10.0.0.4"], unread: {} },
+  ...{ namespaces: [], priorityClasses: [], apiServers: [{ address: "10.0.0.4", port: 443 }], unread: {} },
 });
 const conflicts = (config: Parameters<typeof conflictsOf>[0], there: Found) => conflictsOf(config, there, "mine");
 
@@ -143,21 +146,54 @@ describe("names that others have", () => {
   });
 });
 
-describe("the Kubernetes API behind private ranges", () => {
-  const tenants = [{ name: "acme", egress: [{ cidr: "203.0.113.0/24" }, { cidr: "10.0.0.0/8", private: true }] }];
-  const at = (address: string) => ({ ...found(), apiServers: [address] });
+describe("the addresses of the Kubernetes API", () => {
+  const at = (...addresses: string[]) => ({
+    ...found(),
+    apiServers: addresses.map((address) => ({ address, port: 6443 })),
+  });
+  const unnamed = config({ kubernetesApi: [] });
 
-  test("is refused if the config knows neither its range nor that it is on the nodes", () => {
-    expect(conflicts(config({ tenants }), at("10.9.0.5"))).toEqual([
-      "tenants[0].egress[1]: `private: true` needs `kubernetesApi`, because the Kubernetes API is at 10.9.0.5, outside of `network.nodes`. A new address of the API would be open to sessions until the next `up`. Set `kubernetesApi` to the ranges from which the API gets its addresses (docs/network.md#the-kubernetes-api).",
+  test("must be in the config; the message has those of the cluster, and the command that sets the key", () => {
+    expect(conflicts(unnamed, at("10.9.0.5", "fd00::5"))).toEqual([
+      `kubernetesApi: has no address, so the network policies would let no pod reach the Kubernetes API. To name the addresses that the cluster has now, run \`pulumi config set berth:kubernetesApi '[{"cidr":"10.9.0.5/32","port":6443},{"cidr":"fd00::5/128","port":6443}]' -s mine\`, or name the ranges from which they come (docs/network.md#the-kubernetes-api).`,
     ]);
   });
 
-  test("is accepted with kubernetesApi, on the nodes, or without private ranges", () => {
-    const kubernetesApi = [{ cidr: "10.9.0.0/28", port: 443 }];
-    expect(conflicts(config({ tenants, kubernetesApi }), at("10.9.0.5"))).toEqual([]);
+  test("must be in the config, also if those of the cluster can't be read", () => {
+    const { apiServers, ...rest } = found();
+    expect(conflicts(unnamed, { ...rest, unread: { apiServers: "the API server answers HTTP 403" } })).toEqual([
+      expect.stringContaining("The addresses can't be read (the API server answers HTTP 403)."),
+    ]);
+  });
+
+  test("the command's value is a valid config", () => {
+    const [line = ""] = conflicts(unnamed, at("10.9.0.5"));
+    const [, value = ""] = /berth:kubernetesApi '(.*)' -s/.exec(line) ?? [];
+    const { config } = parseConfig({ ...required, kubernetesApi: value });
+    expect(config?.kubernetesApi).toEqual([{ cidr: "10.9.0.5/32", port: 6443 }]);
+  });
+
+  const tenants = [
+    { name: "acme", egress: [{ cidr: "203.0.113.0/24" }, { cidr: "10.0.0.0/8", private: true }] },
+    { name: "globex", egress: [{ cidr: "0.0.0.0/0" }] },
+  ];
+
+  test.each([
+    ["10.9.0.5", "tenants[0].egress[1]"],
+    ["203.0.113.7", "tenants[0].egress[0], tenants[1].egress[0]"],
+  ])("no egress opens %s while the config does not name this address", (address, rules) => {
+    expect(conflicts(config({ tenants }), at(address))).toEqual([
+      `${rules}: would let sessions reach the Kubernetes API, which is at ${address}, outside of \`kubernetesApi\`. Add the range from which the API gets its addresses to \`kubernetesApi\` (docs/network.md#the-kubernetes-api).`,
+    ]);
+    const kubernetesApi = [{ cidr: `${address}/32`, port: 443 }];
+    expect(conflicts(config({ tenants: tenants.slice(1), kubernetesApi }), at(address))).toEqual([]);
+  });
+
+  test("every egress is accepted if the API is on the nodes, which stay closed, and ranges without the address are too", () => {
     expect(conflicts(config({ tenants }), at("10.0.3.5"))).toEqual([]);
-    expect(conflicts(config({ tenants: [{ name: "acme" }] }), at("10.9.0.5"))).toEqual([]);
+    expect(conflicts(config({ tenants }), at("192.0.2.5"))).toEqual([
+      expect.stringMatching(/^tenants\[1\]\.egress\[0\]: would/),
+    ]);
   });
 });
 
@@ -204,6 +240,15 @@ describe("the program", () => {
     );
     await asked(unread, { adapter: { enabled: false } }).refused;
     await asked(unread, { autoscaler: "keda" }).refused;
+  });
+
+  test("warns if the Kubernetes API has an address that the config does not name", async () => {
+    const warn = vi.spyOn(pulumi.log, "warn").mockResolvedValue();
+    const apiServers = ["10.0.0.4", "10.0.0.9"].map((address) => ({ address, port: 443 }));
+    await asked(async () => ({ ...found(), apiServers })).refused;
+    expect(warn).toHaveBeenCalledExactlyOnceWith(
+      expect.stringMatching(/^The Kubernetes API is at 10\.0\.0\.9, outside of `kubernetesApi`\./),
+    );
   });
 
   test("ends if the kubeconfig is wrong", async () => {

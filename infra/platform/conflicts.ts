@@ -1,10 +1,10 @@
 /** Finds what prevents the stack's deployment to the cluster, before the program makes anything. */
 import * as pulumi from "@pulumi/pulumi";
 import { adapterApis } from "../config/adapter-apis.ts";
-import { contains, rangeOfAddress } from "../config/cidr.ts";
+import { contains, exceptionsIn, rangeOfAddress } from "../config/cidr.ts";
 import type { Config } from "../config/config.ts";
 import { nodeRanges } from "../config/network.ts";
-import { type ClusterAccess, cluster, type Found, unreadText } from "../kubernetes/cluster.ts";
+import { type ApiServer, type ClusterAccess, cluster, type Found, unreadText } from "../kubernetes/cluster.ts";
 import { isTooOld, oldestKubernetes } from "../kubernetes/version.ts";
 import { type Naming, takenNames } from "./taken-names.ts";
 
@@ -23,13 +23,14 @@ const otherwise =
 
 /**
  * One line for each conflict. The list is empty if there is no conflict. A fact that could not be read gives no conflict, except
- * the APIServices if the stack has an adapter.
+ * the APIServices if the stack has an adapter, and the API's addresses if the config does not have them.
  * @param stack the name of this Pulumi stack, without the organization
  */
 export function conflicts(config: Checked, found: Found, stack: string): string[] {
   return [
     ...tooOld(found),
     ...takenNames(config, found, stack),
+    ...unnamedApi(config, found, stack),
     ...openApi(config, found),
     ...apiConflicts(config, found),
   ];
@@ -49,18 +50,49 @@ const tooOld = ({ version }: Found): string[] =>
     : [];
 
 /**
- * A line if sessions may reach private ranges and the config knows no range from which the Kubernetes API gets its addresses. The
- * policies then close only the API's present addresses, so that a new address could be open to sessions until the next `up`.
+ * A line if the config does not have the addresses of the Kubernetes API. It has the addresses that the cluster has now, and the
+ * command that writes them into the config.
  */
-export function openApi(config: Reaching, { apiServers = [] }: Pick<Found, "apiServers">): string[] {
-  const nodes = nodeRanges(config) ?? [];
-  const outside = apiServers.filter((address) => !nodes.some((range) => contains(range, rangeOfAddress(address))));
-  const rules = config.tenants.flatMap(({ egress }, tenant) =>
-    egress.flatMap((rule, index) => (rule.private ? `tenants[${tenant}].egress[${index}]` : [])),
-  );
-  if (config.kubernetesApi !== null || outside.length === 0 || rules.length === 0) return [];
+export function unnamedApi(
+  { kubernetesApi }: Pick<Config, "kubernetesApi">,
+  { apiServers = [], unread }: Pick<Found, "apiServers" | "unread">,
+  stack: string,
+): string[] {
+  if (kubernetesApi.length > 0) return [];
+  const fault = "kubernetesApi: has no address, so the network policies would let no pod reach the Kubernetes API";
+  const ranges = "or name the ranges from which they come (docs/network.md#the-kubernetes-api)";
+  if (apiServers.length === 0) {
+    const why = unread.apiServers ?? "the EndpointSlice `kubernetes` has none";
+    return [`${fault}. The addresses can't be read (${why}). Ask the person who made the cluster, ${ranges}.`];
+  }
+  const found = apiServers.map(({ address, port }) => ({ cidr: rangeOfAddress(address), port }));
   return [
-    `${rules.join(", ")}: \`private: true\` needs \`kubernetesApi\`, because the Kubernetes API is at ${outside.join(", ")}, outside of \`network.nodes\`. A new address of the API would be open to sessions until the next \`up\`. Set \`kubernetesApi\` to the ranges from which the API gets its addresses (docs/network.md#the-kubernetes-api).`,
+    `${fault}. To name the addresses that the cluster has now, run \`pulumi config set berth:kubernetesApi '${JSON.stringify(found)}' -s ${stack}\`, ${ranges}.`,
+  ];
+}
+
+/** The addresses of API servers that `kubernetesApi` does not contain, so that the network policies don't open them. */
+export const unopenedApi = ({ kubernetesApi }: Pick<Config, "kubernetesApi">, apiServers: ApiServer[]): string[] =>
+  apiServers
+    .map(({ address }) => address)
+    .filter((address) => !kubernetesApi.some(({ cidr }) => includes(cidr, address)));
+
+const includes = (range: string, address: string) => contains(range, rangeOfAddress(address));
+
+/** A line if a tenant's `egress` opens an address of the Kubernetes API, because `kubernetesApi` lacks this address. */
+function openApi(config: Reaching, { apiServers = [] }: Pick<Found, "apiServers">): string[] {
+  const closed = [...config.kubernetesApi.map(({ cidr }) => cidr), ...(nodeRanges(config) ?? [])];
+  const unopened = unopenedApi(config, apiServers);
+  const opens = (cidr: string, address: string) =>
+    includes(cidr, address) && !exceptionsIn(cidr, closed).some((range) => includes(range, address));
+  const rules = config.tenants.flatMap(({ egress }, tenant) =>
+    egress.flatMap(({ cidr }, index) =>
+      cidr !== null && unopened.some((address) => opens(cidr, address)) ? `tenants[${tenant}].egress[${index}]` : [],
+    ),
+  );
+  if (rules.length === 0) return [];
+  return [
+    `${rules.join(", ")}: would let sessions reach the Kubernetes API, which is at ${unopened.join(", ")}, outside of \`kubernetesApi\`. Add the range from which the API gets its addresses to \`kubernetesApi\` (docs/network.md#the-kubernetes-api).`,
   ];
 }
 
@@ -109,10 +141,11 @@ function withKeda({ keda, namespace }: Scaling, { apis, autoscalers }: Pick<Foun
 }
 
 /**
- * Ends the program, before it changes anything, if the cluster is too old or has conflicting objects, if sessions could reach
- * the Kubernetes API, or if the stack has an adapter and the APIServices can't be read. Even with `adoptExisting`, the program
- * refuses a metrics API that another server already serves, and namespaces and PriorityClasses that belong to another stack. The
- * program only warns about all other facts that can't be read.
+ * Ends the program, before it changes anything, if the cluster is too old or has conflicting objects, if the config does not
+ * name the addresses of the Kubernetes API or opens them to sessions, or if the stack has an adapter and the APIServices can't be
+ * read. Even with `adoptExisting`, the program refuses a metrics API that another server already serves, and namespaces and
+ * PriorityClasses that belong to another stack. The program only warns about other facts that can't be read, and about an address
+ * of the Kubernetes API that the config does not name.
  */
 export async function refuseConflicts(access: ClusterAccess, config: Checked): Promise<void> {
   const found = await cluster.readCluster(access, config.namespace).catch(({ message }: Error) => {
@@ -127,4 +160,9 @@ export async function refuseConflicts(access: ClusterAccess, config: Checked): P
   const unread = unreadText(found);
   if (unread !== "")
     await pulumi.log.warn(`Berth could not read ${unread}, so it did not look for conflicts with them.`);
+  const unopened = unopenedApi(config, found.apiServers ?? []);
+  if (unopened.length > 0)
+    await pulumi.log.warn(
+      `The Kubernetes API is at ${unopened.join(", ")}, outside of \`kubernetesApi\`. If the worker can't reach it at another address, no session starts until you add the range of these addresses to \`kubernetesApi\`.`,
+    );
 }

@@ -1,12 +1,11 @@
 /** All NetworkPolicies of the platform's namespace. Traffic that no policy allows is denied, in both directions. */
 
 import type { types } from "@pulumi/kubernetes";
-import * as pulumi from "@pulumi/pulumi";
 import { adapterApis } from "../config/adapter-apis.ts";
 import type { Config } from "../config/config.ts";
 import { nodeRanges } from "../config/network.ts";
+import type { ApiEndpoint } from "../config/platform.ts";
 import type { ExternalStore } from "../config/stores.ts";
-import type { ApiEndpoint } from "../kubernetes/api-endpoints.ts";
 import { egressOpenings } from "../kubernetes/egress.ts";
 import { selector, sessionSelector, tenantLabel } from "../kubernetes/labels.ts";
 import {
@@ -47,10 +46,6 @@ const toHttpOf = (component: Record<string, string>) => ({ to: [pods(component)]
 
 const toPrometheus = { to: [pods(prometheus)], ports: tcp(9090) };
 
-/** Joins several lists of openings. */
-const joined = (...lists: pulumi.Input<Opening[]>[]): pulumi.Output<Opening[]> =>
-  pulumi.all(lists).apply((all) => all.flat());
-
 const toAddresses = (addresses: ApiEndpoint[]): Opening[] =>
   addresses.map(({ cidr, port }) => ({ to: [{ ipBlock: { cidr } }], ports: tcp(port) }));
 
@@ -71,6 +66,7 @@ export type Reachable = Pick<
   | "gateway"
   | "egress"
   | "network"
+  | "kubernetesApi"
   | "ingress"
   | "sandboxUrl"
   | "prometheus"
@@ -80,14 +76,8 @@ export type Reachable = Pick<
   | "grafana"
 >;
 
-/**
- * The specs of the network policies, by name.
- * @param kubernetesApi addresses of the Kubernetes API, for the components that call it
- */
-export function platformPolicies(
-  config: Reachable,
-  kubernetesApi: pulumi.Input<ApiEndpoint[]>,
-): Record<string, types.input.networking.v1.NetworkPolicySpec> {
+/** The specs of the network policies, by name. */
+export function platformPolicies(config: Reachable): Record<string, types.input.networking.v1.NetworkPolicySpec> {
   const controller = config.ingress?.controllerNamespace ?? null;
   const users = controller === null ? [] : [podsIn(controller, {})];
   const { kubelets, alertmanager } = config.prometheus;
@@ -95,12 +85,11 @@ export function platformPolicies(
     ...config.prometheus.readers,
     ...(config.autoscaler === "keda" ? [config.keda.namespace] : []),
   ]);
-  const toKubernetes = pulumi.output(kubernetesApi).apply(toAddresses);
+  const toKubernetes = toAddresses(config.kubernetesApi);
   const toPostgres = toStore(config.postgres.external, postgres, 5432);
   const toRedis = toStore(config.redis.external, redis, 6379);
-  const toOthers = pulumi
-    .output(kubernetesApi)
-    .apply((api) => egressOpenings(config.egress, [...api.map(({ cidr }) => cidr), ...(nodeRanges(config) ?? [])]));
+  const closed = [...config.kubernetesApi.map(({ cidr }) => cidr), ...(nodeRanges(config) ?? [])];
+  const toOthers = egressOpenings(config.egress, closed);
   const hasGateway = config.gateway !== "inside";
   /** With `sessionHistory`, the gateway's pods may query Prometheus, because they answer calls for the history of metrics. */
   const history = config.prometheus.sessionHistory ? [toPrometheus] : [];
@@ -111,21 +100,30 @@ export function platformPolicies(
     ? {
         "api-ingress": allowIngress(api, tcp(3000), [pods(gateway)]),
         "api-websocket-ingress": allowIngress(api, tcp(3001), users),
-        "api-egress": allowEgress(api, joined([...toPostgres, ...toRedis, toHttpOf(gateway)], toOthers)),
+        "api-egress": allowEgress(api, [...toPostgres, ...toRedis, toHttpOf(gateway), ...toOthers]),
         "gateway-ingress": allowIngress(gateway, ofUsers, users.length > 0 ? [...users, pods(api)] : []),
         "gateway-session-ingress": allowIngress(gateway, tcp(3002), [sessions]),
         "gateway-metrics-ingress": allowIngress(gateway, tcp(3000), [pods(prometheus)]),
-        "gateway-egress": allowEgress(
-          gateway,
-          joined([...toPostgres, ...toRedis, toHttpOf(api), toSessions, ...history], toKubernetes, toOthers),
-        ),
+        "gateway-egress": allowEgress(gateway, [
+          ...toPostgres,
+          ...toRedis,
+          toHttpOf(api),
+          toSessions,
+          ...history,
+          ...toKubernetes,
+          ...toOthers,
+        ]),
       }
     : {
         "api-ingress": allowIngress(api, [...ofUsers, ...tcp(3001)], users),
-        "api-egress": allowEgress(
-          api,
-          joined([...toPostgres, ...toRedis, toSessions, ...history], toKubernetes, toOthers),
-        ),
+        "api-egress": allowEgress(api, [
+          ...toPostgres,
+          ...toRedis,
+          toSessions,
+          ...history,
+          ...toKubernetes,
+          ...toOthers,
+        ]),
       };
   return {
     "deny-all": denyAll,
@@ -134,7 +132,7 @@ export function platformPolicies(
     "api-session-ingress": allowIngress(api, tcp(3002), [sessions]),
     "api-metrics-ingress": allowIngress(api, tcp(3000), [pods(prometheus)]),
     "worker-ingress": allowIngress(worker, tcp(3000), [pods(prometheus)]),
-    "worker-egress": allowEgress(worker, joined([...toPostgres, ...toRedis], toKubernetes, toOthers)),
+    "worker-egress": allowEgress(worker, [...toPostgres, ...toRedis, ...toKubernetes, ...toOthers]),
     "migrate-egress": allowEgress(migrate, toPostgres),
     "backup-egress": allowEgress(backup, toPostgres),
     "cleanup-egress": allowEgress(cleanup, [...toPostgres, ...toRedis]),
@@ -150,21 +148,16 @@ export function platformPolicies(
       ...(history.length > 0 ? [pods(hasGateway ? gateway : api)] : []),
       ...[...readers].map((name) => podsIn(name)),
     ]),
-    "prometheus-egress": allowEgress(
-      prometheus,
-      joined(
-        [
-          { to: runtime.map(pods), ports: tcp(3000) },
-          { to: [pods(postgresExporter)], ports: tcp(9187) },
-          { to: [pods(redisExporter)], ports: tcp(9121) },
-          { to: [pods(adapter)], ports: tcp(6443) },
-          { to: [sessions], ports: tcp(6081) },
-        ],
-        toKubernetes,
-        toAddresses((kubelets?.nodes ?? []).map((cidr) => ({ cidr, port: 10250 }))),
-        alertmanager ? [{ to: [podsIn(alertmanager.namespace)], ports: tcp(alertmanager.port) }] : [],
-      ),
-    ),
+    "prometheus-egress": allowEgress(prometheus, [
+      { to: runtime.map(pods), ports: tcp(3000) },
+      { to: [pods(postgresExporter)], ports: tcp(9187) },
+      { to: [pods(redisExporter)], ports: tcp(9121) },
+      { to: [pods(adapter)], ports: tcp(6443) },
+      { to: [sessions], ports: tcp(6081) },
+      ...toKubernetes,
+      ...toAddresses((kubelets?.nodes ?? []).map((cidr) => ({ cidr, port: 10250 }))),
+      ...(alertmanager ? [{ to: [podsIn(alertmanager.namespace)], ports: tcp(alertmanager.port) }] : []),
+    ]),
     "postgres-exporter-ingress": allowIngress(postgresExporter, tcp(9187), [pods(prometheus)]),
     "postgres-exporter-egress": allowEgress(postgresExporter, toPostgres),
     "redis-exporter-ingress": allowIngress(redisExporter, tcp(9121), [pods(prometheus)]),
@@ -174,7 +167,7 @@ export function platformPolicies(
       // Any address may call the adapter, because the addresses of Kubernetes' control plane are unknown. The adapter
       // authenticates its callers.
       "prometheus-adapter-ingress": allowIngress(adapter, tcp(6443)),
-      "prometheus-adapter-egress": allowEgress(adapter, joined([toPrometheus], toKubernetes)),
+      "prometheus-adapter-egress": allowEgress(adapter, [toPrometheus, ...toKubernetes]),
     }),
   };
 }

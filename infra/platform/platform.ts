@@ -2,7 +2,6 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { Config } from "../config/config.ts";
 import { registryLoginSecret } from "../images/registry-login.ts";
-import type { ApiEndpoint } from "../kubernetes/api-endpoints.ts";
 import { ciliumPolicy } from "../kubernetes/cilium.ts";
 import { labels } from "../kubernetes/labels.ts";
 import { dataOptions } from "../kubernetes/protect.ts";
@@ -10,10 +9,7 @@ import { restrictedNamespace } from "../kubernetes/security.ts";
 import { platformCiliumPolicies } from "./cilium-policies.ts";
 import { platformPolicies, type Reachable } from "./network-policies.ts";
 
-export interface PlatformArgs extends Reachable, Pick<Config, "namespace" | "protectData" | "registryLogins"> {
-  /** Addresses of the Kubernetes API, which the gateway, the worker, Prometheus and the adapter may reach. */
-  kubernetesApi: pulumi.Input<ApiEndpoint[]>;
-}
+export type PlatformArgs = Reachable & Pick<Config, "namespace" | "protectData" | "registryLogins">;
 
 /**
  * The platform's namespace and its network policies. All workloads in the namespace must depend on this component, so that the
@@ -34,9 +30,9 @@ export class Platform extends pulumi.ComponentResource {
     // then deletes the policies: from version 1.33 on after the namespace's pods, in older versions in any order.
     const inside = { parent: this, deletedWith: namespace };
     const meta = (policy: string) => ({ name: policy, namespace: this.namespace, labels: labels("platform") });
-    for (const [policy, spec] of Object.entries(platformPolicies(args, args.kubernetesApi)))
+    for (const [policy, spec] of Object.entries(platformPolicies(args)))
       new k8s.networking.v1.NetworkPolicy(`${name}-${policy}`, { metadata: meta(policy), spec }, inside);
-    for (const [policy, spec] of Object.entries(platformCiliumPolicies(args, args.kubernetesApi)))
+    for (const [policy, spec] of Object.entries(platformCiliumPolicies(args)))
       ciliumPolicy(`${name}-cilium-${policy}`, meta(policy), spec, inside);
     if (args.registryLogins.length > 0)
       registryLoginSecret(

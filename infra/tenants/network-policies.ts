@@ -1,10 +1,8 @@
 import type { types } from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import { contains } from "../config/cidr.ts";
 import type { Config } from "../config/config.ts";
 import { nodeRanges } from "../config/network.ts";
 import type { TenantConfig } from "../config/tenant.ts";
-import type { ApiEndpoint } from "../kubernetes/api-endpoints.ts";
 import { egressOpenings } from "../kubernetes/egress.ts";
 import { selector, sessionSelector } from "../kubernetes/labels.ts";
 import { allowDns, allowEgress, allowIngress, denyAll, podsIn, tcp } from "../kubernetes/network.ts";
@@ -12,10 +10,8 @@ import { allowDns, allowEgress, allowIngress, denyAll, podsIn, tcp } from "../ku
 type Policy = pulumi.Input<types.input.networking.v1.NetworkPolicySpec>;
 
 /** The values, apart from the tenant's own config, that determine a tenant's network policies. */
-export interface Surroundings extends Pick<Config, "network" | "prometheus"> {
+export interface Surroundings extends Pick<Config, "network" | "kubernetesApi" | "prometheus"> {
   platformNamespace: pulumi.Input<string>;
-  /** Addresses of the Kubernetes API, which sessions can never reach. */
-  kubernetesApi: pulumi.Input<ApiEndpoint[]>;
   gateway: Config["gateway"];
 }
 
@@ -46,28 +42,7 @@ export function tenantPolicies(tenant: TenantConfig, around: Surroundings): Reco
     ),
   };
   if (tenant.egress.length === 0) return policies;
-  const egress = pulumi
-    .output(kubernetesApi)
-    .apply((api) => egressPolicy(tenant, { api: api.map(({ cidr }) => cidr), nodes: nodeRanges(around) ?? [] }));
-  return { ...policies, "session-egress": egress };
-}
-
-/**
- * The policy for the tenant's `egress`. If a rule's range contains internal ranges, or addresses of the Kubernetes API or of
- * nodes, these stay closed.
- * @throws pulumi.RunError if a rule's range lies in the addresses of the Kubernetes API, because sessions must never reach these.
- * The config itself refuses such a rule if it has the addresses (`kubernetesApi`).
- */
-export function egressPolicy(
-  { name, egress }: Pick<TenantConfig, "name" | "egress">,
-  closed: { api: string[]; nodes: string[] },
-) {
-  for (const { cidr } of egress) {
-    const api = cidr !== null && closed.api.find((range) => contains(range, cidr));
-    if (api)
-      throw new pulumi.RunError(
-        `tenant ${name}, egress ${cidr}: lies in ${api}, the addresses of the Kubernetes API, which sessions can never reach; remove the rule`,
-      );
-  }
-  return allowEgress(sessionSelector, egressOpenings(egress, [...closed.api, ...closed.nodes]));
+  // In each rule's range, the addresses of the Kubernetes API and of the nodes stay closed.
+  const closed = [...kubernetesApi.map(({ cidr }) => cidr), ...(nodeRanges(around) ?? [])];
+  return { ...policies, "session-egress": allowEgress(sessionSelector, egressOpenings(tenant.egress, closed)) };
 }

@@ -79,16 +79,6 @@ test("egress opens pods and private ranges, and metadata services, nodes and the
     );
 });
 
-test("a tenant's rule is refused if it lies in the addresses that the Kubernetes API has in the cluster", async () => {
-  const { egressPolicy } = await import("../tenants/network-policies.ts");
-  const { tenant } = await import("../config/tenant.ts");
-  const acme = tenant.parse({ name: "acme", egress: [{ cidr: "10.7.0.4/32", private: true }] });
-  const closed = { api: ["10.7.0.4/32"], nodes: [] };
-  expect(() => egressPolicy(acme, closed)).toThrow(
-    "tenant acme, egress 10.7.0.4/32: lies in 10.7.0.4/32, the addresses of the Kubernetes API",
-  );
-});
-
 test("pods of an external store are reached by their labels", async () => {
   const pods = [{ namespace: "databases", labels: { "cnpg.io/cluster": "berth" }, port: 5432 }];
   const resources = await recordStack("prod", { postgres: { external: { secret: "postgres", pods } } });

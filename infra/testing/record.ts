@@ -88,8 +88,6 @@ function outputs({ type, name: now, inputs }: pulumi.runtime.MockResourceArgs): 
       return { ...inputs, metadata: { ...inputs.metadata, creationTimestamp: "2026-01-01T00:00:00Z" } };
     case "docker:index/image:Image":
       return { ...inputs, repoDigest: `${inputs.imageName.replace(/:[^:/]*$/, "")}@${digestOf(name)}` };
-    case "kubernetes:discovery.k8s.io/v1:EndpointSlice":
-      return { endpoints: [{ addresses: ["10.200.0.1"] }], ports: [{ name: "https", port: 6443 }] };
     case "pulumi:pulumi:StackReference":
       return {
         ...inputs,

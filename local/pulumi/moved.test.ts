@@ -34,6 +34,7 @@ it("puts the addresses of this machine in place of the usual ones", () => {
   expect(moved).toContain("sandboxNodePort: 30080");
   expect(moved).toContain("registry: 127.0.0.1:5001/berth");
   expect(moved).toContain("nodes: [10.9.0.1/32]");
+  expect(moved).toContain("{ cidr: 10.9.0.1/32, port: 6443 }");
 });
 
 it("builds the images for the machine's processor", () => {

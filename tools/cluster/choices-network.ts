@@ -201,9 +201,17 @@ export function networkKeys(seen: Seen): Choice[] {
 
 function apiServerChoice(seen: Seen): Choice {
   const { apiServers } = seen;
-  const addresses = apiServers.map(({ address, port }) => `${address}:${port}`).join(", ");
+  const keysOf = (toRanges: (addresses: string[]) => string[]) => ({
+    kubernetesApi: [...Map.groupBy(apiServers, ({ port }) => port)].flatMap(([port, servers]) =>
+      toRanges(servers.map(({ address }) => address)).map((cidr) => ({ cidr, port })),
+    ),
+  });
   if (apiServers.length === 0)
-    return { why: ["To do: the addresses of the API server could not be read. Name them as `kubernetesApi`."] };
+    return {
+      why: ["To do: the addresses of the API server could not be read, and `up` needs them."],
+      keys: { kubernetesApi: [{ cidr: "10.0.0.1/32", port: 443 }] },
+      example: true,
+    };
   if (!isApiOnNodes(seen))
     return {
       why: [
@@ -212,12 +220,13 @@ function apiServerChoice(seen: Seen): Choice {
           ? "To do: EKS changes the addresses at upgrades, and then no session starts. So name the ranges of the control plane's subnets instead. Best these subnets have nothing else: see examples/eks."
           : "If the provider changes the addresses, no session starts until you add the new ones. If you know the range from which they come, name the range instead.",
       ],
-      keys: { kubernetesApi: apiServers.map(({ address, port }) => ({ cidr: rangeOfAddress(address), port })) },
+      keys: keysOf((addresses) => addresses.map(rangeOfAddress)),
     };
   return {
     why: [
-      `The worker may reach the API server on the nodes, at ${addresses}. Berth reads these addresses at each \`up\`.`,
+      `The worker may reach the API server, which is on the nodes (${apiServers.map(({ address }) => address).join(", ")}). The range is wider, because these nodes may get other addresses.`,
     ],
+    keys: keysOf(rangesOf),
   };
 }
 

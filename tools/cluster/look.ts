@@ -1,6 +1,6 @@
 /** Looks at a cluster. Nothing here changes the cluster. */
 import * as k8s from "@kubernetes/client-node";
-import { type ClusterAccess, configOf, registered } from "../../infra/kubernetes/cluster.ts";
+import { apiServersOf, type ClusterAccess, configOf, registered } from "../../infra/kubernetes/cluster.ts";
 import { tenantLabel } from "../../infra/kubernetes/labels.ts";
 import { quantityValue } from "../../runtime/src/domain/quota/quantity.ts";
 import type { Seen, SeenBerth, SeenClass, SeenGateway } from "./seen.ts";
@@ -84,9 +84,7 @@ export async function lookAt(access: ClusterAccess): Promise<Seen> {
     })),
     dnsPods: dnsPods.items.map(({ metadata }) => metadata?.name ?? ""),
     dnsService: (dnsService?.spec?.clusterIPs ?? []).filter((address) => address !== "None"),
-    apiServers: (slice?.endpoints ?? []).flatMap(({ addresses }) =>
-      addresses.flatMap((address) => (slice?.ports ?? []).map(({ port = 443 }) => ({ address, port }))),
-    ),
+    apiServers: slice === null ? [] : apiServersOf(slice),
     apis: apis.items.map(registered),
     ingressClasses: ingressClasses.items.map(({ metadata, spec }) => ({
       name: metadata?.name ?? "",

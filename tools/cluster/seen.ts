@@ -1,7 +1,7 @@
 /** What `npm run init` and `npm run doctor` see of a cluster, and conclusions from that. Everything here is pure. */
 import { isIP, isIPv4 } from "node:net";
 import { rangeOfAddress } from "../../infra/config/cidr.ts";
-import type { RegisteredApi } from "../../infra/kubernetes/cluster.ts";
+import type { ApiServer, RegisteredApi } from "../../infra/kubernetes/cluster.ts";
 
 export interface SeenNode {
   name: string;
@@ -64,7 +64,7 @@ export interface Seen {
   /** The addresses of the Service kube-dns in the namespace kube-system; empty if there is no such Service. */
   dnsService: string[];
   /** The real addresses behind the Service `kubernetes`. */
-  apiServers: { address: string; port: number }[];
+  apiServers: ApiServer[];
   apis: RegisteredApi[];
   ingressClasses: SeenClass[];
   gatewayClasses: SeenClass[];

@@ -53,6 +53,7 @@ test("local: the node's range, and the stack's adapter serves CPU and memory", (
     requestScale: 0.2,
     api: { autoscaling: { min: 1, max: 3 } },
     prometheus: { kubelets: { nodes: ["10.200.0.0/24"] } },
+    kubernetesApi: [{ cidr: "10.200.0.0/24", port: 6443 }],
     adapter: { replicas: 1, resourceMetrics: true },
     autoscaler: "hpa",
     protectData: true,
@@ -180,7 +181,10 @@ test("AKS: policies for Cilium, the address of the API server, and the cluster's
 
 test("Cilium, with the API server on a node: policies that open nodes, and no warning that they stay closed", () => {
   const { config, text } = made(cilium);
-  expect(config).toMatchObject({ network: { policies: "cilium" } });
+  expect(config).toMatchObject({
+    network: { policies: "cilium" },
+    kubernetesApi: [{ cidr: "10.5.0.0/24", port: 6443 }],
+  });
   expect(words(text)).toContain("Cilium enforces them. Cilium ignores address ranges that are meant for nodes, so");
   expect(text).not.toContain("Attention");
 });

@@ -5,7 +5,7 @@ import { builtImages } from "../../infra/config/images.ts";
 import type { GatewayRouteConfig } from "../../infra/config/ingress.ts";
 import { isLoopback } from "../../infra/images/base-images/pinned.ts";
 import { isTooOld, oldestKubernetes } from "../../infra/kubernetes/version.ts";
-import { apiConflicts, openApi } from "../../infra/platform/conflicts.ts";
+import { apiConflicts, unnamedApi, unopenedApi } from "../../infra/platform/conflicts.ts";
 import { distributionOf, isOnThisMachine, type Seen, serverOf } from "../cluster/seen.ts";
 import { type Check, failed, labelOf, ok, skipped, type Verdict } from "./check.ts";
 import { access, issuerFault, kinds, names, nodes, priorityClasses, secrets } from "./checks-needs.ts";
@@ -126,19 +126,15 @@ const apis: Check = {
 const addresses: Check = {
   name: "addresses",
   needs: "cluster",
-  run({ config, seen }) {
-    const { kubernetesApi } = config;
-    const unopened = seen.apiServers.filter(
-      ({ address }) =>
-        kubernetesApi !== null && !kubernetesApi.some(({ cidr }) => contains(cidr, rangeOfAddress(address))),
-    );
+  run({ config, seen, stack }) {
+    const [unnamed] = unnamedApi(config, { apiServers: seen.apiServers, unread: {} }, labelOf(stack));
+    if (unnamed !== undefined) return failed(unnamed.replace(/\.$/, ""), "change the config as this line says");
+    const unopened = unopenedApi(config, seen.apiServers);
     if (unopened.length > 0)
       return failed(
-        `the API server is at ${unopened.map(({ address }) => address).join(", ")}, outside of \`kubernetesApi\``,
+        `the API server is at ${unopened.join(", ")}, outside of \`kubernetesApi\``,
         "add the range to `kubernetesApi`",
       );
-    const [open] = openApi(config, { apiServers: seen.apiServers.map(({ address }) => address) });
-    if (open !== undefined) return failed(open.replace(/\.$/, ""), "change the config as this line says");
     const ranges = config.prometheus.kubelets?.nodes;
     const outside = seen.nodes.filter(
       (node) =>

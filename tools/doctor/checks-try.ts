@@ -62,13 +62,10 @@ const apiServer: Check = {
 };
 
 /** What to do if the policies keep the worker from the API server. @param engine the name of the network plugin */
-function apiRemedy({ kubernetesApi, network }: Patient["config"], engine: string): string {
-  if (network.policies !== "cilium" && engine === "Cilium")
-    return "set `network.policies: cilium`, because an address range opens no node for Cilium (docs/network.md#cilium)";
-  return kubernetesApi === null
-    ? "set `kubernetesApi` to the addresses that your network plugin sees"
-    : "correct `kubernetesApi`";
-}
+const apiRemedy = ({ network }: Patient["config"], engine: string): string =>
+  network.policies !== "cilium" && engine === "Cilium"
+    ? "set `network.policies: cilium`, because an address range opens no node for Cilium (docs/network.md#cilium)"
+    : "correct `kubernetesApi`: the addresses and ports of the API server that your network plugin sees";
 
 const storage: Check = {
   name: "storage",

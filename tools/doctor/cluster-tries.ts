@@ -28,7 +28,7 @@ const metricsSeconds = 180;
 const deletionSeconds = 120;
 
 export function clusterTries(access: ClusterAccess, patient: Omit<Patient, "tries">): Tries {
-  const { config, seen, outputs } = patient;
+  const { config, outputs } = patient;
   const kubeconfig = configOf(access);
   const [core, apps, batch] = [
     kubeconfig.makeApiClient(k8s.CoreV1Api),
@@ -106,9 +106,8 @@ export function clusterTries(access: ClusterAccess, patient: Omit<Patient, "trie
   async function isolate(namespace: string): Promise<void> {
     const networking = kubeconfig.makeApiClient(k8s.NetworkingV1Api);
     const custom = kubeconfig.makeApiClient(k8s.CustomObjectsApi);
-    for (const body of probes.policies(config, seen))
-      await networking.createNamespacedNetworkPolicy({ namespace, body });
-    for (const [name, spec] of Object.entries(probes.ciliumPolicies(config, seen)))
+    for (const body of probes.policies(config)) await networking.createNamespacedNetworkPolicy({ namespace, body });
+    for (const [name, spec] of Object.entries(probes.ciliumPolicies(config)))
       await custom.createNamespacedCustomObject({
         group: "cilium.io",
         version: "v2",

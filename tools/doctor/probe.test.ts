@@ -4,10 +4,8 @@ import { type AddressInfo, createServer, type Server } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
 import { expect, onTestFinished, test } from "vitest";
-import type { Config } from "../../infra/config/config.ts";
 import { podSecurityVersion } from "../../infra/kubernetes/security.ts";
 import { freePorts } from "../../runtime/src/testing/ports.ts";
-import { kind } from "../cluster/testing.ts";
 import { platformGround, sessionGrounds } from "./grounds.ts";
 import { interruption, poll } from "./poll.ts";
 import {
@@ -83,20 +81,16 @@ test("every pod has the pull secrets, and runs on the nodes of the pods for whic
     });
 });
 
-test("the worker's probe may reach the addresses that the stack opens: those of the config, or those that were seen", () => {
-  const opened = (given: Partial<Config>) =>
-    policies(config(given), kind).find(({ metadata }) => metadata?.name === "api-egress")?.spec?.egress;
-  expect(opened({ kubernetesApi: null })).toEqual([
-    { to: [{ ipBlock: { cidr: "172.18.0.2/32" } }], ports: [{ protocol: "TCP", port: 6443 }] },
-  ]);
-  expect(opened({ kubernetesApi: [{ cidr: "10.0.0.0/24", port: 443 }] })).toMatchObject([
-    { to: [{ ipBlock: { cidr: "10.0.0.0/24" } }] },
+test("the worker's probe may reach the addresses of the Kubernetes API that the stack opens", () => {
+  const stack = config({ kubernetesApi: [{ cidr: "10.0.0.0/24", port: 443 }] });
+  expect(policies(stack).find(({ metadata }) => metadata?.name === "api-egress")?.spec?.egress).toEqual([
+    { to: [{ ipBlock: { cidr: "10.0.0.0/24" } }], ports: [{ protocol: "TCP", port: 443 }] },
   ]);
 });
 
 test("for Cilium, the probes also have the policies that open the API server and a DNS cache on the node", () => {
   const network = { policies: "cilium", dns: [{ namespace: "kube-system" }, { cidr: "169.254.20.10/32" }] };
-  const made = ciliumPolicies(config({ network }), kind);
+  const made = ciliumPolicies(config({ network }));
   const roleOf = ({ endpointSelector }: (typeof made)[string]) => Object.values(endpointSelector.matchLabels);
   expect(Object.entries(made).map(([name, spec]) => [name, roleOf(spec), spec.egress[0]?.toEntities])).toEqual([
     ["allow-dns-of-session", ["session"], ["host"]],
@@ -104,7 +98,7 @@ test("for Cilium, the probes also have the policies that open the API server and
     ["worker-kubernetes", ["worker"], ["kube-apiserver"]],
   ]);
   expect(made["worker-kubernetes"]?.egress[0]?.toPorts).toEqual([{ ports: [{ port: "6443", protocol: "TCP" }] }]);
-  expect(ciliumPolicies(config(), kind)).toEqual({});
+  expect(ciliumPolicies(config())).toEqual({});
 });
 
 test("a volume claim names a StorageClass only if the config does", () => {

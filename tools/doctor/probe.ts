@@ -1,12 +1,10 @@
 /** The objects with which the doctor probes network and storage. Everything here is pure. */
 import type { V1Job, V1NetworkPolicy, V1PersistentVolumeClaim, V1Pod, V1PodSpec } from "@kubernetes/client-node";
-import { rangeOfAddress } from "../../infra/config/cidr.ts";
 import type { Config } from "../../infra/config/config.ts";
 import { baseImageName, imageTags, isLoopback, pinnedImages } from "../../infra/images/base-images/pinned.ts";
 import { type CiliumSpec, ciliumDns, toNodes } from "../../infra/kubernetes/cilium.ts";
 import { allowDns, allowEgress, allowIngress, denyAll, pods, tcp } from "../../infra/kubernetes/network.ts";
 import { containerSecurity, podSecurity } from "../../infra/kubernetes/security.ts";
-import type { Seen } from "../cluster/seen.ts";
 import type { Outputs } from "./check.ts";
 import { architectureOf, type Ground, schedulingOf } from "./grounds.ts";
 import type { Outcome } from "./tries.ts";
@@ -176,9 +174,9 @@ export const attemptsOf = (addresses: { open: string; closed: string }) => ({
  * policy opens one port of the pod `open` to the pods that stand for sessions, and another one closes all other ports of the pod
  * `closed` to everybody.
  */
-export function policies(config: Pick<Config, "kubernetesApi" | "network">, seen: Seen): V1NetworkPolicy[] {
+export function policies(config: Pick<Config, "kubernetesApi" | "network">): V1NetworkPolicy[] {
   const confined = { matchExpressions: [{ key: roleLabel, operator: "In", values: ["session", "worker"] }] };
-  const toApi = endpointsOf(config, seen).map((endpoint) => ({
+  const toApi = config.kubernetesApi.map((endpoint) => ({
     to: [{ ipBlock: { cidr: endpoint.cidr } }],
     ports: tcp(endpoint.port),
   }));
@@ -194,17 +192,11 @@ export function policies(config: Pick<Config, "kubernetesApi" | "network">, seen
 
 const labelOf = (role: string) => ({ [roleLabel]: role });
 
-const endpointsOf = ({ kubernetesApi }: Pick<Config, "kubernetesApi">, { apiServers }: Seen) =>
-  kubernetesApi ?? apiServers.map(({ address, port }) => ({ cidr: rangeOfAddress(address), port }));
-
 /** The specs of the CiliumNetworkPolicies that the stack has in addition, by name. Empty without `network.policies: cilium`. */
-export function ciliumPolicies(
-  config: Pick<Config, "kubernetesApi" | "network">,
-  seen: Seen,
-): Record<string, CiliumSpec> {
+export function ciliumPolicies(config: Pick<Config, "kubernetesApi" | "network">): Record<string, CiliumSpec> {
   const { policies, dns } = config.network;
   if (policies !== "cilium") return {};
-  const apiPorts = tcp(...new Set(endpointsOf(config, seen).map(({ port }) => port)));
+  const apiPorts = tcp(...new Set(config.kubernetesApi.map(({ port }) => port)));
   // A policy without labels would also select the pods that must stay without policies.
   const forDns = (role: "session" | "worker") =>
     Object.entries(ciliumDns(dns, labelOf(role))).map(([name, spec]) => [`${name}-of-${role}`, spec]);

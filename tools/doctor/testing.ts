@@ -17,6 +17,7 @@ export const config = (values: Record<string, unknown> = {}): Config =>
     registry: "ghcr.io/acme/berth",
     platform: "linux/arm64",
     publicUrl: "https://berth.acme.io",
+    kubernetesApi: [{ cidr: "172.18.0.2/32", port: 6443 }],
     prometheus: { kubelets: { nodes: ["172.18.0.0/24"] } },
     tenants: [{ name: "acme" }],
     ...values,

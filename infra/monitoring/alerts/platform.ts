@@ -45,7 +45,7 @@ export const platformAlerts = (
     for: "10m",
     summary: "The Kubernetes API does not answer Prometheus{{ with $labels.instance }} at {{ . }}{{ end }}.",
     description:
-      "Either the API server is down, or it has an address that the network policies do not contain. In the second case the worker can't start or end sessions. Run `pulumi up`, or set `kubernetesApi` to the range of its addresses.",
+      "Either the API server is down, or it has an address that the network policies do not contain. In the second case the worker can't start or end sessions. Add the address, or the range of the addresses, to `kubernetesApi`, and run `pulumi up`.",
   },
   ...(autoscaled ? [autoscalerMetricMissing] : []),
   ...(adapter ? [adapterDown, certificateExpires(adapter)] : []),

@@ -1,7 +1,6 @@
 import type * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { parseConfig } from "../../../infra/config/config.ts";
-import { apiEndpoints } from "../../../infra/kubernetes/api-endpoints.ts";
 import { ScannedImages } from "../../../infra/kubernetes/scanned-images.ts";
 import { makeTenants } from "../../../infra/tenants/tenants.ts";
 
@@ -25,7 +24,6 @@ export async function make(kubernetes: k8s.Provider) {
   };
   const platform = {
     platformNamespace: "berth",
-    kubernetesApi: apiEndpoints(kubernetes),
     agentImage: "agent",
     pullers,
   };
