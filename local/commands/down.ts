@@ -12,7 +12,7 @@ export async function down(purge: boolean): Promise<void> {
   refuseEarlierVersion();
   await aptEnded();
   await step("Stop the Docker daemon", stopDocker);
-  const packages = installedPackages();
+  const packages = purge ? await installedPackages() : [];
   await step("Stop the cluster", async () => {
     const ran = nodePid() !== undefined;
     await stopNode();
@@ -26,7 +26,7 @@ export async function down(purge: boolean): Promise<void> {
   console.log(
     purge ? "Stopped. Berth's state is removed." : "Stopped. `npm run up` starts Berth again with all of its data.",
   );
-  if (purge && packages.length > 0)
+  if (packages.length > 0)
     console.log(
       `The Debian packages that Berth installed stay, because other programs may use them now: ${packages.join(" ")}`,
     );

@@ -1,6 +1,6 @@
 /**
- * Checks three cases: apt-get still runs after a killed `npm run up`; another task fails while apt-get runs; package scripts try
- * to start and enable services.
+ * Checks these cases: apt-get still runs after a killed `npm run up`; another task fails while apt-get runs; package scripts try
+ * to start and enable services; somebody else's installation is not complete; a purge names the packages that stay.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -24,7 +24,7 @@ async function inOwnPlace(script: string) {
       reject: false,
     });
   } finally {
-    rmSync(state, { recursive: true });
+    rmSync(state, { recursive: true, force: true });
   }
 }
 
@@ -54,10 +54,16 @@ it("waits for the apt-get of a run that was killed", async ({ skip }) => {
   );
 });
 
-/** Makes scripts in place of two programs: `apt-get install` runs `script`, and dpkg does nothing. */
+/**
+ * Makes scripts in place of two programs: `apt-get install` runs `script`, and dpkg records whose package scripts its packages
+ * would run. Berth's own installation was interrupted.
+ */
 const fakes = (script: string) => `
     mkdir /run/bin && export PATH=/run/bin:$PATH
-    printf '#!/bin/sh\n' >/run/bin/dpkg
+    cat >/run/bin/dpkg <<'END'
+#!/bin/sh
+case $PATH in *package-scripts*) echo ours "$@" ;; *) echo theirs "$@" ;; esac >/run/dpkg
+END
     cat >/run/bin/apt-get <<'END'
 #!/bin/sh
 [ "$1" = install ] || exit 0
@@ -102,11 +108,45 @@ it("starts no service, and enables none that was not enabled", async ({ skip }) 
     done
     chmod +x /run/bin/*
     ${node('await (await import("./local/host/packages.ts")).installPackages();')}
-    cat /run/told; ls $BERTH_STATE`);
+    cat /run/dpkg /run/told; ls $BERTH_STATE`);
   expect(all?.split("\n")).toEqual([
+    "ours --configure -a",
     "deb-systemd-helper update-state docker.service",
     "update-rc.d docker defaults-disabled",
     "debian-packages",
     "log",
   ]);
+});
+
+const install = node('console.log(await (await import("./local/host/packages.ts")).installPackages());');
+
+it("completes somebody else's installation without Berth's package scripts, and removes no package", async ({
+  skip,
+}) => {
+  skip(!isRoot || !onPath("unshare"), "only root can hide /run from the test");
+  const { all } = await inOwnPlace(`
+    ${fakes("for option; do case $option in --no-*) echo $option >>/run/told;; esac; done")}
+    rm $BERTH_STATE/installation
+    fonts=/usr/share/fonts/truetype/dejavu
+    [ ! -e $fonts ] || mount -t tmpfs tmpfs $fonts
+    ${install}
+    cat /run/dpkg /run/told`);
+  expect(all?.split("\n")).toEqual([
+    expect.stringMatching(/^installed (.* )?fonts-dejavu-core/),
+    "theirs --configure -a",
+    "--no-remove",
+    "--no-upgrade",
+    "--no-install-recommends",
+  ]);
+});
+
+it("says at a purge which packages stay: those that Berth has installed, and that are still there", async ({
+  skip,
+}) => {
+  skip(!isRoot || !onPath("unshare") || !onPath("dpkg-query"), "only root can hide /run from the test");
+  const { all } = await inOwnPlace(`
+    printf 'base-files\nno-such-package\ndpkg\nbase-files\n' >$BERTH_STATE/debian-packages
+    echo "The state of Berth's local cluster" >$BERTH_STATE/README
+    ${process.execPath} local/main.ts down --purge`);
+  expect(all).toMatch(/The Debian packages that Berth installed stay, .*: base-files dpkg$/);
 });

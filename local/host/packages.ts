@@ -43,11 +43,20 @@ export const missingPackages = (has: (program: string) => boolean = isThere): st
   ...new Set(Object.entries(packages).flatMap(([program, name]) => (has(program) ? [] : [name]))),
 ];
 
-const installedFile = join(stateDir, "debian-packages");
+const recordFile = join(stateDir, "debian-packages");
 
-/** The packages that Berth has installed or tried to install. They stay installed when Berth's state is removed. */
-export const installedPackages = (): string[] =>
-  existsSync(installedFile) ? [...new Set(readFileSync(installedFile, "utf8").split("\n").filter(Boolean))] : [];
+/** The packages that Berth has installed or tried to install. */
+const recordedPackages = (): string[] =>
+  existsSync(recordFile) ? [...new Set(readFileSync(recordFile, "utf8").split("\n").filter(Boolean))] : [];
+
+/** The packages that Berth has installed and that are still installed. They stay when Berth's state is removed. */
+export async function installedPackages(): Promise<string[]> {
+  const recorded = recordedPackages();
+  if (recorded.length === 0) return [];
+  const format = ["--show", `--showformat=\${db:Status-Status} \${Package}\\n`];
+  const { stdout } = await execa("dpkg-query", [...format, ...recorded], { reject: false }); // fails if a package is unknown
+  return recorded.filter((name) => stdout?.split("\n").includes(`installed ${name}`));
+}
 
 /**
  * The packages to install: the missing packages. After an interrupted installation, also all packages that Berth recorded. Pure.
@@ -65,8 +74,11 @@ const unfinishedFile = join(stateDir, "installation");
  */
 export async function installPackages(): Promise<string> {
   await aptEnded();
-  const names = toInstall(missingPackages(), installedPackages(), existsSync(unfinishedFile));
+  const isInterrupted = existsSync(unfinishedFile);
+  const names = toInstall(missingPackages(), recordedPackages(), isInterrupted);
   if (names.length === 0) return "all installed";
+  // Completes what dpkg has begun. If that was not Berth's installation, its packages start and enable services as they like.
+  await aptGet(["dpkg", "--configure", "-a"], isInterrupted ? path() : process.env.PATH);
   writeFileSync(unfinishedFile, "");
   await aptInstall(names);
   // From Debian 13 on, the docker client and its plugin buildx are separate packages.
@@ -88,12 +100,10 @@ export async function aptEnded(): Promise<void> {
 
 /** Throws a UserError if apt-get can't install the packages, or would have to remove another package. */
 async function aptInstall(names: string[]): Promise<void> {
-  appendFileSync(installedFile, names.map((name) => `${name}\n`).join(""));
-  // An earlier dpkg run that was interrupted is completed first.
-  await aptGet("dpkg", "--configure", "-a");
+  appendFileSync(recordFile, names.map((name) => `${name}\n`).join(""));
   // The package lists are often up to date, so the slow update runs only after a failed installation.
   if (!(await install(names)).failed) return;
-  await aptGet("apt-get", "update", "-q");
+  await aptGet(["apt-get", "update", "-q"]);
   const second = await install(names);
   if (second.failed)
     throw new UserError(
@@ -104,7 +114,7 @@ async function aptInstall(names: string[]): Promise<void> {
 async function install(names: string[]) {
   const only = ["--no-remove", "--no-upgrade", "--no-install-recommends"];
   const options = ["DPkg::Lock::Timeout=300", `DPkg::Path=${path()}`].flatMap((option) => ["-o", option]);
-  return aptGet("apt-get", "install", "-y", "-q", ...only, ...options, ...names);
+  return aptGet(["apt-get", "install", "-y", "-q", ...only, ...options, ...names]);
 }
 
 /** The PATH of package scripts. The programs in package-scripts/ keep the scripts from starting and enabling services. */
@@ -114,12 +124,12 @@ const path = () => `${fileURLToPath(new URL("package-scripts", import.meta.url))
  * Runs apt-get or dpkg. When the step must stop, apt-get gets SIGINT, as from Ctrl-C, and ends after the current package. The
  * output goes to a file: if this process were killed, nobody would read a pipe, and apt-get would end too early.
  */
-async function aptGet(...command: string[]): Promise<{ failed: boolean; output: string }> {
+async function aptGet(command: string[], PATH = path()): Promise<{ failed: boolean; output: string }> {
   const log = logFile(apt);
   mkdirSync(logDir, { recursive: true });
   const [program = "", ...args] = withPidFile(apt, ["sh", "-c", 'exec "$@" >"$0" 2>&1', log, ...command]);
   const { failed } = await execa(program, args, {
-    env: { DEBIAN_FRONTEND: "noninteractive", PATH: path() },
+    env: { DEBIAN_FRONTEND: "noninteractive", PATH },
     stdin: "ignore",
     reject: false,
     cancelSignal: stopSignal(),
