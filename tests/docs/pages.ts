@@ -525,7 +525,13 @@ done; true`,
       "go env -w GOPROXY": { not: "changes the user's settings" },
     },
   },
-  "docs/local-cluster.md": { shell: "plain", commands: { "npm run down": proof("host-untouched") } },
+  "docs/local-cluster.md": {
+    shell: "plain",
+    commands: {
+      "npm run down": proof("host-untouched"),
+      "go clean -modcache": { not: "would remove what this machine's other projects have downloaded" },
+    },
+  },
   "docs/config.md": {
     shell: "plain",
     commands: {
