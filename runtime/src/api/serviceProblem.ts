@@ -14,8 +14,12 @@ export interface Asked {
   missing?: 400 | 404;
 }
 
-const noService =
-  "The session's pod lacks the service for this: an earlier version of Berth started the pod, or the pod is ending. Suspend and resume the session, or create a new one.";
+/** The Problem if nothing listens at the port of berthd's services in the session's pod. */
+export const noService = () =>
+  new Problem(
+    409,
+    "The session's pod lacks the service for this: an earlier version of Berth started the pod, or the pod is ending. Suspend and resume the session, or create a new one.",
+  );
 
 /** The Problem for an error of a pod's services. Other errors are returned unchanged. */
 export function serviceProblem(error: unknown, asked: Asked = {}): unknown {
@@ -52,7 +56,7 @@ function problemOf(
     case "range":
       return new Problem(416, sentence(message));
     case "absent":
-      return new Problem(409, noService);
+      return noService();
     case "unreachable":
     case "canceled":
       return new Problem(503, "The session's pod can't be reached at the moment. Please try again.");

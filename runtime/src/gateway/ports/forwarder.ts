@@ -54,8 +54,8 @@ export class Forwarder {
         answer.headers = { ...headers, connection: "Upgrade", upgrade: "websocket" };
         this.#clients.set(upstream as Socket, socket);
       });
-      sent.prependListener("error", () => {
-        if (!isAnswered) refuse(unreachable());
+      sent.prependListener("error", (error) => {
+        if (!isAnswered) refuse(unreachable(error));
       });
     });
     // The proxy has connected the two sockets by pipes. Pipes can't end with a Close frame, so a PassedOn replaces them.
@@ -78,7 +78,7 @@ export class Forwarder {
     const options = this.#prepare(request, passage, refuse);
     await this.#proxy
       .web(request, response, { ...options, selfHandleResponse: true, proxyTimeout: silenceMs })
-      .catch(() => refuse(unreachable()));
+      .catch((error: unknown) => refuse(unreachable(error)));
   }
 
   /** Resolves when the WebSocket has ended or could not be opened. */
@@ -138,9 +138,9 @@ export class Forwarder {
       const headers = toClient(answer.headersDistinct, target.prefix);
       response.writeHead(answer.statusCode ?? 502, answer.statusMessage, headers);
       answer.pipe(response);
-    } catch {
+    } catch (error) {
       answer.destroy();
-      refuse(unreachable()); // a status or header that is not valid HTTP
+      refuse(unreachable(error)); // a status or header that is not valid HTTP
     }
   }
 }

@@ -484,6 +484,20 @@ test("a link that the database does not know lets nobody in", async () => {
   expect((await ask(port, "/", { headers: { "x-berth-token": token } })).status).toBe(401);
 });
 
+test("if nothing listens at berthd's port of the pod, the answer is 409 and says that the pod lacks the service", async () => {
+  const { ask, socket, berthd } = await open();
+  process.kill(berthd.pid, "SIGTERM");
+  const answer = await until(
+    "berthd has ended",
+    30,
+    () => ask(8000, "/", { headers: withKey }),
+    ({ status }) => status === 409,
+  );
+  expect(JSON.parse(answer.body).detail).toContain("an earlier version of Berth started the pod, or the pod is ending");
+  const [, refused] = await once(socket(8000, withKey), "unexpected-response");
+  expect(refused.statusCode).toBe(409);
+});
+
 test("when a session's pod ends, its WebSockets end", async () => {
   const { socket, berthd } = await open();
   const { port, server } = await program((_request, response) => response.end());

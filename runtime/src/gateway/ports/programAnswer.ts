@@ -1,6 +1,8 @@
 /** Tells whether an answer comes from the session's program, or from berthd itself because of a fault. No I/O. */
 import type { IncomingMessage } from "node:http";
 import { Problem } from "../../api/http/problem.ts";
+import { noService } from "../../api/serviceProblem.ts";
+import { podErrorOf } from "../../berthd/podError.ts";
 
 /** Headers between the gateway and berthd; see images/berthd/internal/ports/proxy.go. */
 export const portHeader = "x-berth-port";
@@ -25,5 +27,12 @@ export function faultOf({ headers }: Pick<IncomingMessage, "headers">, port: num
   }
 }
 
-export const unreachable = () =>
-  new Problem(502, "The session's pod can't be reached at the moment. Please try again.");
+/**
+ * The Problem if the request could not be sent to the pod, or the answer can't be passed on. `error` says why. A refused
+ * connection means that the pod has no berthd: berthd listens as long as its container runs, and Kubernetes never restarts
+ * the container.
+ */
+export const unreachable = (error: unknown): Problem =>
+  podErrorOf(error)?.kind === "absent"
+    ? noService()
+    : new Problem(502, "The session's pod can't be reached at the moment. Please try again.");
