@@ -54,7 +54,9 @@ export class SessionObjects {
         () => this.core.readNamespacedSecret(where),
       );
       const owner = ownerReference(session, secret.metadata?.uid ?? "");
-      // The claim is created before the pod, so that the pod is never admitted while its claim waits for quota.
+      // The claim is created before the pod, so that the pod is never admitted while its claim waits for quota, and so that the
+      // scheduler knows the claim when it sees the pod. In a test with both calls at the same time, the scheduler saw one pod in
+      // three first. Schedulers before 1.33 then wait for 1.5 s until they try again. The test saved at most 4 ms.
       if (session.workspaceMode === "persistent") {
         await ensure(
           session,

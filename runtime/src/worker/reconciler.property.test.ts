@@ -3,7 +3,7 @@
  * duplicated or leaked.
  */
 import fc from "@berth/testing/fast-check.ts";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { isFinal, type SessionEvent } from "../domain/states/state.ts";
 import type { Tenant } from "../domain/tenants.ts";
 import { Metrics } from "../telemetry/metrics.ts";
@@ -27,6 +27,7 @@ const anyStep = fc.record({
     "reconcile",
     "reconcile",
     "reconcile",
+    "reconcile as admitted",
     "progress",
     "progress",
     ...(Object.keys(wishes) as (keyof typeof wishes)[]),
@@ -37,7 +38,15 @@ const anyStep = fc.record({
 const harmless = fc.record({
   id: fc.constant("one"),
   ticks: fc.nat(8),
-  does: fc.constantFrom("reconcile", "reconcile", "reconcile", "progress", "suspend", "resume"),
+  does: fc.constantFrom(
+    "reconcile",
+    "reconcile",
+    "reconcile",
+    "reconcile as admitted",
+    "progress",
+    "suspend",
+    "resume",
+  ),
 });
 const anyFaults = fc.infiniteStream(
   fc.oneof(
@@ -92,7 +101,8 @@ async function play(
 
   const reconciles: Promise<unknown>[] = [];
   for (const { id, does, ticks } of steps) {
-    if (does === "reconcile") reconciles.push(reconciler.reconcile(id).catch(() => {}));
+    const isAdmitted = does === "reconcile as admitted";
+    if (does === "reconcile" || isAdmitted) reconciles.push(reconciler.reconcile(id, { isAdmitted }).catch(() => {}));
     else if (does === "progress") model.progress(id);
     else if (does === "expire") model.expire(id);
     else if (does in wishes) model.wish(id, wishes[does as keyof typeof wishes]);
@@ -210,6 +220,21 @@ test("a tenant that the file no longer names ends no session and loses no worksp
   tenants.get = get;
   await settle();
   expect(model.rows.get(stopping)).toMatchObject({ state: "stopped", workspaceUntil: expect.any(Date) });
+});
+
+test("a pod is made without a look for it if the session was just admitted, but not if the session has waited too long", async () => {
+  const { model, reconciler } = open();
+  const look = vi.spyOn(model.objects, "observePod");
+  model.create(id, { state: "starting" });
+  await reconciler.reconcile(id, { isAdmitted: true });
+  expect([look.mock.calls.length, model.cluster.get(id)?.pod?.state]).toEqual([0, "pending"]);
+  const { findTimed } = model.queries;
+  model.queries.findTimed = async (id) => {
+    const found = await findTimed(id);
+    return found && { ...found, secondsInState: 301 };
+  };
+  await reconciler.reconcile(id, { isAdmitted: true });
+  expect([look.mock.calls.length, model.rows.get(id)?.cause]).toEqual([1, "start-timeout"]);
 });
 
 test("a session that was ending ends, although its tenant and its namespace are gone", async () => {

@@ -73,8 +73,10 @@ export class Reconciler {
   /**
    * May be called at any time and repeatedly. Throws if Postgres or the Kubernetes API server does not answer, or if the
    * Kubernetes API server answers with an error from which the reconciler can't decide the next step.
+   * @param isAdmitted whether the planner has just admitted the session, so that its pod hardly exists. The session's objects are
+   *   then created without a look for the pod before. If they exist nevertheless, this costs some requests. Default: false
    */
-  async reconcile(sessionId: string): Promise<Reconciliation> {
+  async reconcile(sessionId: string, { isAdmitted = false } = {}): Promise<Reconciliation> {
     const timed = await this.options.queries.findTimed(sessionId);
     if (timed === undefined) return { outcome: "unknown" };
     const tenant = this.options.tenants.get(timed.session.tenant);
@@ -87,7 +89,7 @@ export class Reconciler {
         return this.#queued(timed, tenant);
       case "starting":
       case "running":
-        return this.#up(timed, tenant);
+        return this.#up(timed, tenant, isAdmitted);
       case "suspended":
       case "suspending": {
         const end = decideEnd(timed, tenant);
@@ -146,15 +148,16 @@ export class Reconciler {
     return { outcome: "settled", session: timed.session };
   }
 
-  async #up(timed: TimedSession, tenant: Tenant | undefined): Promise<Reconciliation> {
+  async #up(timed: TimedSession, tenant: Tenant | undefined, isAdmitted: boolean): Promise<Reconciliation> {
     const { session } = timed;
+    const { limits, objects } = this.options;
     const end = decideEnd(timed, tenant);
     if (end !== undefined) return this.#act(timed, end);
-    const observed = await this.options.objects.observePod(session);
-    const action =
-      session.state === "starting"
-        ? decideStart(timed, observed, this.options.limits)
-        : decideRun(session, observed, tenant);
+    const starts = session.state === "starting";
+    if (isAdmitted && starts && tenant !== undefined && timed.secondsInState < limits.startTimeoutSeconds)
+      return this.#create(timed, tenant);
+    const observed = await objects.observePod(session);
+    const action = starts ? decideStart(timed, observed, limits) : decideRun(session, observed, tenant);
     if (action.do === "create" && tenant !== undefined) return this.#create(timed, tenant);
     return this.#act(timed, await this.#explained(session, action), observed.podUid);
   }

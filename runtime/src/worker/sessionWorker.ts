@@ -70,7 +70,7 @@ export class SessionWorker implements OnApplicationBootstrap, OnModuleDestroy, O
     const urgency = urgencyOf(job);
     const measured = this.metrics.reconcileDuration.startTimer();
     try {
-      const result = await this.reconciler.reconcile(sessionId);
+      const result = await this.reconciler.reconcile(sessionId, { isAdmitted: urgency === "soon" });
       this.#failures.delete(sessionId);
       this.metrics.reconciles.inc({ outcome: result.outcome });
       if (result.outcome === "unknown") return;
