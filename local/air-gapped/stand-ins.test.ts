@@ -6,6 +6,7 @@ import { promisify } from "node:util";
 import { until } from "@berth/testing/until.ts";
 import grpc from "@grpc/grpc-js";
 import engine_grpc from "@pulumi/pulumi/proto/engine_grpc_pb.js";
+import provider_grpc from "@pulumi/pulumi/proto/provider_grpc_pb.js";
 import { execa } from "execa";
 import empty_pb from "google-protobuf/google/protobuf/empty_pb.js";
 import { afterEach, beforeEach, expect, onTestFinished, test } from "vitest";
@@ -66,13 +67,24 @@ test.each([
   expect(lines).toEqual(["Berth's stand-ins serve in place of Pulumi's plugins (docs/air-gapped.md)."]);
 });
 
-test("the launcher starts a plugin that tells its port", async () => {
+test("the launcher starts a plugin that tells its port, and whose version says that it is Berth's", async () => {
   layStandIns(folder, "/nowhere", plugins);
   const plugin = execa(join(folder, "plugins/resource-random-v4.21.1/pulumi-resource-random"), ["127.0.0.1:1"]);
   plugin.catch(() => {});
+  onTestFinished(() => void plugin.kill());
   const [line] = (await once(plugin.stdout, "data")) as [Buffer];
-  plugin.kill();
   expect(line.toString()).toMatch(/^\d+\n$/);
+  const client = new provider_grpc.ResourceProviderClient(
+    `127.0.0.1:${line}`.trim(),
+    grpc.credentials.createInsecure(),
+  );
+  onTestFinished(() => client.close());
+  const info = await new Promise<{ getVersion(): string }>((resolve, reject) =>
+    client.getPluginInfo(new empty_pb.Empty(), (error: Error | null, reply: { getVersion(): string }) =>
+      error ? reject(error) : resolve(reply),
+    ),
+  );
+  expect(info.getVersion()).toBe("4.21.1+berth");
 });
 
 test("the CLI that is built has the SDK's version", () => {

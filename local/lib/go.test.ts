@@ -110,6 +110,21 @@ test("what a build in another namespace of processes has begun stays for a day",
   expect(existsSync(unfinished)).toBe(false);
 });
 
+test("compiled packages are removed, unless a build may still use them", async () => {
+  const packages = join(folder, "go-build");
+  const unfinished = join(folder, "bin", "one.unfinished-1-1-1-abcdef");
+  for (const dir of [packages, unfinished]) mkdirSync(dir, { recursive: true });
+  vi.stubEnv("BERTH_CACHE", folder);
+  vi.resetModules();
+  const { dropCompiledPackages, hasUnusedPackages } = await import("./go.ts");
+  expect(hasUnusedPackages()).toBe(false);
+  rmSync(unfinished, { recursive: true });
+  expect(hasUnusedPackages()).toBe(true);
+  await dropCompiledPackages();
+  expect(existsSync(packages)).toBe(false);
+  expect(hasUnusedPackages()).toBe(false);
+});
+
 test("a build that is to stop gets SIGINT, which go handles, and its end is not the reason that is reported", async () => {
   const told = join(folder, "told");
   compiler(`trap "echo interrupted >${told}; exit" INT; echo $$ >${told}; while :; do sleep 0.1; done`);
