@@ -193,6 +193,19 @@ test("warm sessions start after the tenant's own sessions, even if other tenants
   expect(ids(inPlaces.postponed.slice(-1))).toEqual(["aw"]);
 });
 
+const warmBurst = (tenant: string, count: number) =>
+  burst(`${tenant}w`, count).map((session) => ({ ...session, tenant, isWarm: true }));
+
+test("while many of a tenant's own sessions wait, every third start of the tenant is a warm one, if all of them have room", () => {
+  const queue = [...burst("a", 30), ...warmBurst("a", 5)];
+  const start = (maxSessions: number) =>
+    ids(plan(situation(queue, { allowances: new Map([["a", { ...roomy, maxSessions }]]) })).admitted);
+  expect(start(35)).toEqual("a000 a001 aw000 a002 a003 aw001 a004 a005 aw002 a006".split(" "));
+  expect(start(34)).toEqual(ids(burst("a", 10)));
+  const few = plan(situation([...burst("a", 2), ...warmBurst("a", 2)], { maxStarting: 3 }));
+  expect(ids(few.admitted)).toEqual(["a000", "a001", "aw000"]);
+});
+
 test("a warm session gets no start slot beyond the limit", () => {
   const queue = [candidate("bw", { isWarm: true })];
   expect(ids(plan(situation(queue, { loads: new Map([["a", load(10, 10)]]) })).admitted)).toEqual([]);
@@ -347,6 +360,81 @@ test("however starts hang, one planning starts at most as many sessions as the l
   );
 });
 
+test("the pools of a tenant are filled although its requested sessions, and those of others, never stop waiting for their turn", () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 0, max: 5 }),
+      fc.integer({ min: 1, max: 4 }),
+      fc.nat(30),
+      (others, slots, firstTurn) => {
+        const bursts = Array.from({ length: others }, (_, index) => String.fromCharCode(98 + index));
+        const queue = new Map(
+          [...warmBurst("a", 32), ...["a", ...bursts].flatMap((tenant) => burst(tenant, 96))].map((session) => [
+            session.id,
+            session,
+          ]),
+        );
+        const [all] = start(queue, 24, slots, { turn: firstTurn, tenants: new Set(["a"]) });
+        const own = all.filter((id) => id.startsWith("a")).map((id) => id.startsWith("aw"));
+        expect(own.length).toBeGreaterThanOrEqual(Math.floor((24 * slots) / (others + 1)) - 1);
+        for (let from = 0; from + 3 <= own.length; from += 1) {
+          expect(own.slice(from, from + 3).filter((isWarm) => isWarm)).toHaveLength(1);
+        }
+      },
+    ),
+  );
+});
+
+test("a tenant's warm sessions take no more from others, and from its own sessions, than as many requested ones would", () => {
+  fc.assert(
+    fc.property(
+      anyQueue,
+      anyLoads,
+      anyAllowances,
+      fc.integer({ min: 1, max: 20 }),
+      fc.nat(5),
+      (queue, loads, allowances, maxStarting, turn) => {
+        const startsOf = (some: Candidate[]) =>
+          plan(situation(some, { loads, allowances, maxStarting, lastTurn: { turn, tenants: new Set() } }));
+        const isOwn = ({ id }: { id: string }) => id.startsWith("a");
+        const { admitted, postponed } = startsOf(queue);
+        const asRequested = startsOf(queue.map((one) => (isOwn(one) ? { ...one, isWarm: false } : one)));
+        const others = admitted.filter((one) => !isOwn(one)).length;
+        expect(others).toBeGreaterThanOrEqual(asRequested.admitted.filter((one) => !isOwn(one)).length);
+        const warm = new Set(ids(queue.filter(({ isWarm }) => isWarm)));
+        const own = admitted.filter(isOwn);
+        const waiting = postponed.filter((one) => isOwn(one) && !warm.has(one.id));
+        const warmStarts = own.filter(({ id }) => warm.has(id)).length;
+        if (waiting.length > 0) expect(warmStarts).toBeLessThanOrEqual(Math.ceil(own.length / 3));
+        if (waiting.some((one) => one.for === "room")) expect(warmStarts).toBe(0);
+      },
+    ),
+  );
+});
+
+/**
+ * Plans `rounds` times. Each time, all sessions that started before run already. Removes the sessions that start from the queue.
+ * Returns their ids, and the last turn.
+ */
+function start(
+  queue: Map<string, Candidate>,
+  rounds: number,
+  maxStarting: number,
+  lastTurn: Situation["lastTurn"],
+): [string[], Situation["lastTurn"]] {
+  const started: string[] = [];
+  let last = lastTurn;
+  for (let round = 0; round < rounds; round += 1) {
+    for (const { id, turn } of plan(situation([...queue.values()], { lastTurn: last, maxStarting })).admitted) {
+      queue.delete(id);
+      started.push(id);
+      const tenants = turn > last.turn ? [] : last.tenants;
+      last = { turn: Math.max(turn, last.turn), tenants: new Set([...tenants, id.slice(0, 1)]) };
+    }
+  }
+  return [started, last];
+}
+
 test("however large others' bursts are, a single session waits for at most one session of each other tenant", () => {
   const sizes = fc.integer({ min: 1, max: 60 });
   fc.assert(
@@ -357,23 +445,12 @@ test("however large others' bursts are, a single session waits for at most one s
       fc.integer({ min: 1, max: 4 }),
       (size, others, head, slots) => {
         const bursts = Array.from({ length: others }, (_, index) => String.fromCharCode(98 + index));
-        const left = new Map(bursts.flatMap((tenant) => burst(tenant, size)).map((session) => [session.id, session]));
-        let lastTurn: Situation["lastTurn"] = { turn: 0, tenants: new Set() };
-        const start = () => {
-          const { admitted } = plan(situation([...left.values()], { lastTurn, maxStarting: slots }));
-          for (const { id, turn } of admitted) {
-            left.delete(id);
-            lastTurn =
-              turn > lastTurn.turn
-                ? { turn, tenants: new Set([id.slice(0, 1)]) }
-                : { turn: lastTurn.turn, tenants: new Set([...lastTurn.tenants, id.slice(0, 1)]) };
-          }
-          return ids(admitted);
-        };
-        for (let turn = 0; turn < head; turn += 1) start();
+        const all = bursts.flatMap((tenant) => [...burst(tenant, size), ...warmBurst(tenant, size)]);
+        const left = new Map(all.map((session) => [session.id, session]));
+        const [, lastTurn] = start(left, head, slots, { turn: 0, tenants: new Set() });
         left.set("a000", candidate("a000", { since: 10_000, priority: 0 }));
-        const order: string[] = [];
-        while (!order.includes("a000")) order.push(...start());
+        const [order] = start(left, others + 1, slots, lastTurn);
+        expect(order).toContain("a000");
         const before = order.slice(0, order.indexOf("a000"));
         for (const tenant of bursts) {
           expect(before.filter((id) => id.startsWith(tenant)).length).toBeLessThanOrEqual(1);

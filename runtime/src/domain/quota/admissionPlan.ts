@@ -14,8 +14,11 @@
  * tenant's share count no longer, so that the other tenant soon gets its whole share. A tenant whose starts hang has a lower limit
  * of its own; see startLimits.ts.
  *
- * A tenant's warm sessions start after all sessions that the tenant's users requested. Warm sessions that would exceed their
- * tenant's share of the slots also start after all sessions that users of other tenants requested.
+ * A tenant's warm sessions start after the sessions that the tenant's users requested, with one exception, so that the pools are
+ * filled although requested sessions never stop waiting for their turn: while at least three requested sessions of the tenant wait,
+ * and the tenant has room for all its queued sessions, the tenant's start in every third turn is a warm one. So for the other
+ * tenants, a warm session counts at most as much as a requested one. Warm sessions that would exceed their tenant's share of the
+ * slots start after all sessions that users of other tenants requested.
  */
 import { type Amounts, add, exceeding, nothing } from "./quantities.ts";
 import { type OwnStarts, ownLimit } from "./startLimits.ts";
@@ -115,7 +118,15 @@ export function plan({ queue, loads, allowances, lastTurn, maxStarting }: Situat
     load.blocked ??= blocker(session, load, allowances.get(session.tenant) as Allowance);
     return load.blocked;
   };
-  const order = inOrder(possible, lastTurn);
+  /** Whether the tenant's limits have room for all its queued sessions, and the cluster has refused none of them. */
+  const haveRoom = (tenant: string, sessions: Candidate[]) => {
+    const load = tenantLoads.get(tenant) as TenantLoad;
+    const { maxSessions, quota } = allowances.get(tenant) as Allowance;
+    const used = sessions.reduce((sum, { amounts, held }) => add(add(sum, amounts), held, -1), load.used);
+    const fit = load.sessions + sessions.length <= maxSessions && exceeding(used, quota) === undefined;
+    return fit && sessions.every(({ refused }) => refused === null);
+  };
+  const order = inOrder(possible, lastTurn, haveRoom);
   const share = shareOf(order, tenantLoads, block, maxStarting);
   /** The slots that are taken, without slow starts beyond their tenant's share. */
   let total = sum(tenantLoads, ({ starting, slow }) => Math.max(Math.min(starting, share), starting - slow));
@@ -152,7 +163,7 @@ export function plan({ queue, loads, allowances, lastTurn, maxStarting }: Situat
     if (hasFirstClaim(turn.session)) judge(turn);
     else leftOver.push(turn);
   }
-  for (const turn of leftOver) judge(turn);
+  for (const isWarm of [false, true]) for (const turn of leftOver) if (turn.session.isWarm === isWarm) judge(turn);
   return result;
 }
 
@@ -184,24 +195,35 @@ function shareOf(
   return Math.max(1, Math.ceil(maxStarting / Math.max(1, tenants.size)));
 }
 
-function inOrder(queue: Candidate[], last: Situation["lastTurn"]): Turn[] {
-  const byUrgency = (a: Candidate, b: Candidate) =>
-    b.priority - a.priority || a.since - b.since || (a.id < b.id ? -1 : 1);
-  const turns = new Map<string, number>();
-  const order = warmLast([...queue].sort(byUrgency), (session) => session)
-    .map((session) => {
-      const { tenant } = session;
-      const turn = turns.get(tenant) ?? (last.tenants.has(tenant) ? last.turn + 1 : last.turn);
-      turns.set(tenant, turn + 1);
-      return { session, turn };
-    })
-    .sort((a, b) => a.turn - b.turn); // the sort is stable, so within a turn the order stays
-  return warmLast(order, ({ session }) => session);
-}
+/** While at least this many requested sessions of a tenant wait, one of as many starts of the tenant is a warm one. */
+const warmEvery = 3;
 
-function warmLast<T>(all: T[], sessionOf: (one: T) => Candidate): T[] {
-  const isWarm = (one: T) => sessionOf(one).isWarm;
-  return [...all.filter((one) => !isWarm(one)), ...all.filter(isWarm)];
+const byUrgency = (a: Candidate, b: Candidate) =>
+  b.priority - a.priority || a.since - b.since || (a.id < b.id ? -1 : 1);
+
+/** The sessions in the order in which they start if nothing else delays them. */
+function inOrder(
+  queue: Candidate[],
+  last: Situation["lastTurn"],
+  haveRoom: (tenant: string, sessions: Candidate[]) => boolean,
+): Turn[] {
+  const [turns, warmTurns]: [Turn[], Turn[]] = [[], []];
+  for (const [tenant, sessions] of Map.groupBy([...queue].sort(byUrgency), (session) => session.tenant)) {
+    const requested = sessions.filter(({ isWarm }) => !isWarm);
+    const isMixed = warmEvery <= requested.length && requested.length < sessions.length && haveRoom(tenant, sessions);
+    const warm = sessions.filter(({ isWarm }) => isWarm).values();
+    let turn = last.tenants.has(tenant) ? last.turn + 1 : last.turn;
+    for (const [index, session] of requested.entries()) {
+      const isWarmTurn = isMixed && (turn + 1) % warmEvery === 0 && requested.length - index >= warmEvery;
+      const { value } = isWarmTurn ? warm.next() : {};
+      if (value !== undefined) turns.push({ session: value, turn: turn++ });
+      turns.push({ session, turn: turn++ });
+    }
+    for (const session of warm) warmTurns.push({ session, turn: turn++ });
+  }
+  const inTurn = (a: Turn, b: Turn) =>
+    a.turn - b.turn || Number(a.session.isWarm) - Number(b.session.isWarm) || byUrgency(a.session, b.session);
+  return [...turns.sort(inTurn), ...warmTurns.sort(inTurn)];
 }
 
 /**
