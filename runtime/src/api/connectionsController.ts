@@ -1,8 +1,9 @@
 /** Lists and closes the open connections into a session. The list has the connections of all processes. */
 import { HttpCode, Inject, UseGuards } from "@nestjs/common";
 import { z } from "zod";
+import type { Use } from "../domain/event.ts";
 import { states } from "../domain/states/state.ts";
-import { type OpenConnection, OpenConnections } from "../queue/openConnections.ts";
+import { connectionKinds, connectionModes, type OpenConnection, OpenConnections } from "../queue/openConnections.ts";
 import { SessionCommands } from "../store/sessionCommands.ts";
 import { SessionQueries } from "../store/sessionQueries.ts";
 import { Allow, Caller, type TenantCaller } from "./access/caller.ts";
@@ -15,15 +16,28 @@ import { Describe } from "./openApi.ts";
 const ConnectionJson = z
   .object({
     id: z.uuid(),
-    kind: z.enum(["desktop", "process", "exec", "port"]),
-    mode: z.enum(["interactive", "view"]).nullable().meta({ description: "The mode of a desktop; else null." }),
+    kind: z.enum(connectionKinds).meta({
+      description:
+        "process: somebody is attached to a program or watches it; command: a caller waits for its end; file: a file or archive is transferred; watch: somebody watches a folder.",
+    }),
+    mode: z
+      .enum(connectionModes)
+      .nullable()
+      .meta({ description: "The mode of a desktop, or whether a file is read or written; else null." }),
     process: z.string().nullable().meta({ description: "The id of the attached or watched program; else null." }),
-    port: z.int().nullable().meta({ description: "The session's port to which a WebSocket leads; else null." }),
+    port: z.int().nullable().meta({ description: "The session's port to which it leads; else null." }),
+    path: z.string().nullable().meta({ description: "The file or folder that is transferred or watched; else null." }),
     by: z.string().meta({ description: "Who opened it, as in the audit trail: key:<name>, ticket:<id>, …" }),
     address: z.string().nullable(),
     since: z.iso.datetime(),
   })
   .meta({ id: "Connection" });
+
+/** The type of the event that records that a connection of this kind is closed. */
+const useOf: Record<OpenConnection["kind"], Use> = {
+  ...{ desktop: "desktop", port: "port", log: "log", file: "file", watch: "file" },
+  ...{ process: "process", exec: "process", command: "process" },
+};
 
 const ConnectionsJson = z.object({ items: z.array(ConnectionJson) }).meta({ id: "Connections" });
 type ConnectionsJson = z.infer<typeof ConnectionsJson>;
@@ -43,7 +57,7 @@ export class ConnectionsController {
   @Allow("read")
   @Describe({
     summary:
-      "List the open connections into the session: desktops, attached or watched programs, commands, WebSockets to ports",
+      "List the connections into the session that have been open for at least a second: desktops, programs, commands, files, logs, ports",
     answers: { 200: { description: "The connections, oldest first.", json: ConnectionsJson } },
   })
   async listConnections(
@@ -60,7 +74,7 @@ export class ConnectionsController {
   @Allow("write")
   @Describe({
     summary:
-      "Close one of the connections: a WebSocket gets the close code 4403, an event stream gets a last event that contains a problem (RFC 9457)",
+      "Close one of the connections: a WebSocket gets the close code 4403, an event stream a last event that contains a problem (RFC 9457)",
     answers: {
       204: { description: "The connection is closed. Its client may connect again with the same key or link." },
     },
@@ -72,8 +86,7 @@ export class ConnectionsController {
     found(await this.queries.find(id, tenant.name), id);
     const open = (await asked(this.connections.of(id))).find((one) => one.id === connection);
     const { kind, by } = found(open, connection, "open connection");
-    const use = kind === "desktop" || kind === "port" ? kind : "process";
-    await this.commands.noteUse(id, tenant.name, use, `closes the connection of ${by}`, actor, states);
+    await this.commands.noteUse(id, tenant.name, useOf[kind], `closes the connection of ${by}`, actor, states);
     if (await asked(this.connections.close(id, connection))) return;
     throw new Problem(503, "The process that has the connection does not answer. Please try again.", undefined, 1);
   }
@@ -85,12 +98,13 @@ const asked = <T>(answer: Promise<T>): Promise<T> =>
     throw new Problem(503, "The open connections can't be listed at the moment. Please try again.", undefined, 1);
   });
 
-const connectionJson = ({ id, kind, mode, process, port, by, address, since }: OpenConnection) => ({
+const connectionJson = ({ id, kind, mode, process, port, path, by, address, since }: OpenConnection) => ({
   id,
   kind,
   mode,
   process,
-  port: port ?? null, // a process of a former version stores no port
+  port: port ?? null, // processes of former versions store no port and no path
+  path: path ?? null,
   by,
   address,
   since,

@@ -2,6 +2,7 @@
 import { HttpCode, Inject, Req, Res, UseGuards } from "@nestjs/common";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
+import { connectionOf } from "../queue/openConnections.ts";
 import { Grants } from "../store/grants.ts";
 import { Access } from "./access/access.ts";
 import { Allow, Caller, type CallerRequest, type TenantCaller } from "./access/caller.ts";
@@ -118,7 +119,9 @@ export class FileLinksController {
     const { link, caller } = await this.access.admitLink(ticket, { address: request.ip, access });
     request.caller = caller;
     const signal = this.streams.open(link.tenant, reply);
-    const what = `${access}s ${quoted(link.path)} by the link ${link.id}`;
-    return { session: await this.pods.use(link.sessionId, caller, "file", what), path: link.path, signal };
+    const { sessionId, path } = link;
+    const session = await this.pods.use(sessionId, caller, "file", `${access}s ${quoted(path)} by the link ${link.id}`);
+    this.streams.list(reply, sessionId, connectionOf(caller.actor, "file", { mode: access, path }));
+    return { session, path, signal };
   }
 }

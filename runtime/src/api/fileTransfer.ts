@@ -132,6 +132,6 @@ async function take<T extends DescMessage>(
 ): Promise<MessageShape<T>> {
   const fault = watchBody(request);
   return send(pods.services.berthd(session), bytes, request.raw, answers, signal).catch((error: unknown) => {
-    throw fault() ?? error;
+    throw fault() ?? (signal.reason instanceof Problem ? signal.reason : error);
   });
 }

@@ -2,6 +2,7 @@
 import { HttpCode, Inject, Req, Res, UseGuards } from "@nestjs/common";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
+import { connectionOf } from "../queue/openConnections.ts";
 import { Allow, Caller, type TenantCaller } from "./access/caller.ts";
 import { CallerGuard } from "./access/callerGuard.ts";
 import { ArchiveJson, FileJson, PathQuery, RemoveQuery, WriteQuery } from "./fileJson.ts";
@@ -75,6 +76,7 @@ export class FilesController {
   ): Promise<void> {
     const signal = this.streams.open(caller.tenant.name, reply);
     const session = await this.pods.use(id, caller, "file", `reads ${quoted(path)}`);
+    this.streams.list(reply, id, connectionOf(caller.actor, "file", { mode: "read", path }));
     await sendFile(this.pods, session, path, reply, signal);
   }
 
@@ -98,6 +100,7 @@ export class FilesController {
   ): Promise<FileJson> {
     const signal = this.streams.open(caller.tenant.name, reply);
     const session = await this.pods.use(id, caller, "file", `writes ${quoted(query.path)}`);
+    this.streams.list(reply, id, connectionOf(caller.actor, "file", { mode: "write", path: query.path }));
     const file = await takeFile(this.pods, session, query, request, signal);
     if (file.etag !== null) reply.header("etag", file.etag);
     return file;
@@ -136,6 +139,7 @@ export class FilesController {
   ): Promise<void> {
     const signal = this.streams.open(caller.tenant.name, reply);
     const session = await this.pods.use(id, caller, "file", `reads ${quoted(path)} as an archive`);
+    this.streams.list(reply, id, connectionOf(caller.actor, "file", { mode: "read", path }));
     await sendArchive(this.pods, session, path, reply, signal);
   }
 
@@ -158,6 +162,7 @@ export class FilesController {
   ): Promise<z.infer<typeof ArchiveJson>> {
     const signal = this.streams.open(caller.tenant.name, reply);
     const session = await this.pods.use(id, caller, "file", `unpacks an archive into ${quoted(path)}`);
+    this.streams.list(reply, id, connectionOf(caller.actor, "file", { mode: "write", path }));
     const { files, bytes } = await takeArchive(this.pods, session, path, request, signal);
     return { files: Number(files), bytes: Number(bytes) };
   }

@@ -4,6 +4,7 @@ import type { FastifyReply } from "fastify";
 import type { z } from "zod";
 import type { WatchEvent } from "../berthd/gen/berth/v1/files_pb.ts";
 import { listenTo } from "../berthd/listenTo.ts";
+import { connectionOf } from "../queue/openConnections.ts";
 import { Allow, Caller, type TenantCaller } from "./access/caller.ts";
 import { CallerGuard } from "./access/callerGuard.ts";
 import {
@@ -124,6 +125,7 @@ export class FolderController {
   ): Promise<void> {
     const signal = this.streams.open(caller.tenant.name, reply);
     const session = await this.pods.use(id, caller, "file", `watches ${quoted(path)}`);
+    this.streams.list(reply, id, connectionOf(caller.actor, "watch", { path }));
     const { files } = this.pods.services.of(session);
     const request = { path, recursive: recursive === "true" };
     const events = listenTo((ended) => files.watch(request, { signal: ended }), signal);

@@ -6,6 +6,7 @@ import { z } from "zod";
 import { withoutTimes } from "../cluster/logTail.ts";
 import { PodAccess } from "../cluster/podAccess.ts";
 import { hasPod, isFinal, states } from "../domain/states/state.ts";
+import { connectionOf } from "../queue/openConnections.ts";
 import { KeptLogs } from "../store/keptLogs.ts";
 import { SessionCommands } from "../store/sessionCommands.ts";
 import { SessionQueries } from "../store/sessionQueries.ts";
@@ -71,6 +72,7 @@ export class LogsController {
       throw new Problem(409, `The session is ${session.state} and has no pod, so there is no log.`);
     }
     const signal = this.streams.open(tenant.name, reply);
+    this.streams.list(reply, id, connectionOf(actor, "log"));
     const options = { follow: follow === "true", tail, timestamps: timestamps === "true" };
     const log = await this.pods.logs(session, options, signal).catch((error: unknown) => {
       throw podProblem(error, session, "log");

@@ -80,6 +80,7 @@ export class ProcessesController {
   ): Promise<CommandJson> {
     const signal = this.streams.open(caller.tenant.name, reply);
     const session = await this.pods.use(id, caller, "command", commandLine(body.command));
+    this.streams.list(reply, id, connectionOf(caller.actor, "command"));
     return runCommand(this.pods, session, body, signal);
   }
 
@@ -164,9 +165,9 @@ export class ProcessesController {
     @Headers({ schema: Position }) { "Last-Event-ID": last = offset }: Position,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    const info = connectionOf(caller.actor, "process", { process: String(process) });
-    const signal = this.streams.open(caller.tenant.name, reply, { sessionId: id, info });
+    const signal = this.streams.open(caller.tenant.name, reply);
     const session = await this.pods.use(id, caller, "process", `watches the process ${process}`);
+    this.streams.list(reply, id, connectionOf(caller.actor, "process", { process: String(process) }));
     const events = await processEvents(this.pods, session, process, BigInt(last), signal);
     sendEvents(reply, messages(events, last), signal);
   }

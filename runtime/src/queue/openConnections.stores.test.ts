@@ -10,7 +10,7 @@ const desktop = connectionOf(actor, "desktop", { mode: "view" });
 /** @param closeMs how long a process waits for the process that has a connection */
 async function open(closeMs = 600_000) {
   const redis = await emptyRedis();
-  const connectionsOf = () => new OpenConnections(redis, silent, closeMs);
+  const connectionsOf = () => new OpenConnections(redis, silent, closeMs, 0);
   const [here, there] = [connectionsOf(), connectionsOf()];
   onTestFinished(() => [here, there].forEach((each) => void each.beforeApplicationShutdown()));
   const listed = (count: number) =>
@@ -35,6 +35,15 @@ test("a connection at any process is listed for its session until it ends", asyn
   ]);
   end();
   expect(await listed(1)).toMatchObject([{ kind: "process" }]);
+});
+
+test("a connection that ends soon costs no call to Redis", async () => {
+  const { redis, here, listed } = await open();
+  const calls = vi.spyOn(redis, "pipeline");
+  here.add("one", desktop, () => {})();
+  here.add("one", connectionOf(actor, "log"), () => {});
+  expect(await listed(1)).toMatchObject([{ kind: "log" }]);
+  expect(calls).toHaveBeenCalledTimes(1);
 });
 
 test("one message closes a connection at the process that has it, and no other connection is closed", async () => {

@@ -1,6 +1,7 @@
 /**
  * The open connections into sessions, of all processes. Each process stores its connections in Redis, so that the API
- * can list them, and renews their leases. To close a connection, the API sends its id to all processes, and the process
+ * can list them, and renews their leases. A connection is stored after a second, so that short calls cost no call to
+ * Redis. To close a connection, the API sends its id to all processes, and the process
  * that has the connection closes it. If Redis loses its data, the next renewal stores the connections again.
  */
 import { randomUUID } from "node:crypto";
@@ -11,15 +12,24 @@ import type { Logger } from "pino";
 import type { Actor } from "../domain/event.ts";
 import { subscribe } from "./redis.ts";
 
+/**
+ * What a connection is: a desktop; a program that somebody is attached to or watches; `exec`; a port; a command whose caller
+ * waits for its end; a file or archive that is transferred; a folder that is watched; or a log.
+ */
+export const connectionKinds = ["desktop", "process", "exec", "port", "command", "file", "watch", "log"] as const;
+export const connectionModes = ["interactive", "view", "read", "write"] as const;
+
 /** The facts about one open connection that its opener passes to `add`. */
 export interface ConnectionInfo {
-  kind: "desktop" | "process" | "exec" | "port";
-  /** The mode of a desktop; null for other connections. */
-  mode: "interactive" | "view" | null;
+  kind: (typeof connectionKinds)[number];
+  /** The mode of a desktop, or whether a file is read or written; null for other connections. */
+  mode: (typeof connectionModes)[number] | null;
   /** The id of the program to which the connection is attached; null for other connections. */
   process: string | null;
-  /** The session's port to which a WebSocket leads; null for other connections. */
+  /** The session's port to which a WebSocket or an HTTP request leads; null for other connections. */
   port: number | null;
+  /** The file or folder that is transferred or watched; null for other connections. */
+  path: string | null;
   /** Who opened the connection, in the form of the audit trail. */
   by: string;
   address: string | null;
@@ -35,8 +45,13 @@ export interface OpenConnection extends ConnectionInfo {
 export const connectionOf = (
   { name, address }: Actor,
   kind: ConnectionInfo["kind"],
-  more: Partial<Pick<ConnectionInfo, "mode" | "process" | "port">> = {},
-): ConnectionInfo => ({ kind, mode: null, process: null, port: null, ...more, by: name, address: address ?? null });
+  more: Partial<Pick<ConnectionInfo, "mode" | "process" | "port" | "path">> = {},
+): ConnectionInfo => ({
+  kind,
+  ...{ mode: null, process: null, port: null, path: null, ...more },
+  by: name,
+  address: address ?? null,
+});
 
 /** The reason that the client of a connection gets when a user closes the connection. */
 export const closedReason = "A user has closed this connection through the API.";
@@ -67,27 +82,38 @@ export class OpenConnections implements BeforeApplicationShutdown {
   readonly #timer: NodeJS.Timeout;
   #stopListening: (() => void) | undefined;
 
-  /** @param closeMs how many milliseconds `close` waits for the connection's process */
+  /**
+   * @param closeMs how many milliseconds `close` waits for the connection's process
+   * @param listMs after how many milliseconds a connection is stored
+   */
   constructor(
     private readonly redis: Redis,
     private readonly logger: Pick<Logger, "warn">,
     private readonly closeMs = 3_000,
+    private readonly listMs = 1_000,
   ) {
     this.#timer = setInterval(() => void this.renew(), renewMs).unref();
   }
 
   /**
-   * Stores a connection in the list. If somebody closes the connection by its id, `close` is called once. The caller has
-   * to call the returned function when the connection has ended. While Redis is unreachable, the connection stays open,
-   * but is not in the list.
+   * Stores a connection in the list as soon as it has been open for a second. If somebody closes the connection by its id,
+   * `close` is called once. The caller has to call the returned function when the connection has ended. While Redis is
+   * unreachable, the connection stays open, but is not in the list.
    */
   add(sessionId: string, info: ConnectionInfo, close: () => void): () => void {
-    this.#listen();
-    const id = randomUUID();
-    const text = JSON.stringify({ id, since: new Date().toISOString(), ...info } satisfies OpenConnection);
-    this.#own.set(id, { sessionId, text, close });
-    this.#note([id]).catch((error: unknown) => this.#warn(error));
-    return () => this.#forget(id);
+    const since = new Date();
+    let id: string | undefined;
+    const timer = setTimeout(() => {
+      this.#listen();
+      id = randomUUID();
+      const text = JSON.stringify({ id, since: since.toISOString(), ...info } satisfies OpenConnection);
+      this.#own.set(id, { sessionId, text, close });
+      this.#note([id]).catch((error: unknown) => this.#warn(error));
+    }, this.listMs).unref();
+    return () => {
+      clearTimeout(timer);
+      if (id !== undefined) this.#forget(id);
+    };
   }
 
   /** The session's open connections, oldest first. Throws if Redis does not answer. */

@@ -18,6 +18,7 @@ const gone = new DOMException("The reader has gone", "AbortError");
 
 export class Streams implements BeforeApplicationShutdown {
   readonly #open = new Map<string, Set<AbortController>>();
+  readonly #controllers = new WeakMap<FastifyReply, AbortController>();
   #ending = false;
 
   constructor(
@@ -34,10 +35,9 @@ export class Streams implements BeforeApplicationShutdown {
   /**
    * Returns the signal that ends the answer. If the caller may no longer read the answer, the signal's reason is a
    * Problem. The signal aborts as soon as this process starts its shutdown; if the shutdown has started before this
-   * call, the signal is already aborted. Throws a 429 if the tenant has too many open answers. With `listed`, the answer
-   * is in the list of the session's connections, and users may close the answer.
+   * call, the signal is already aborted. Throws a 429 if the tenant has too many open answers.
    */
-  open(tenant: string, reply: FastifyReply, listed?: { sessionId: string; info: ConnectionInfo }): AbortSignal {
+  open(tenant: string, reply: FastifyReply): AbortSignal {
     if (this.#ending) return AbortSignal.abort();
     const controllers = this.#open.get(tenant) ?? new Set();
     if (controllers.size >= perTenant) {
@@ -51,16 +51,26 @@ export class Streams implements BeforeApplicationShutdown {
       caller?.role === "tenant"
         ? this.revocations.watch(caller, (why) => controller.abort(new Problem(401, why)))
         : () => {};
-    const close = () => controller.abort(new Problem(403, closedReason));
-    const unlist = listed && this.connections?.add(listed.sessionId, listed.info, close);
+    this.#controllers.set(reply, controller);
     reply.raw.once("close", () => {
       unwatch();
-      unlist?.();
       controllers.delete(controller);
       if (controllers.size === 0) this.#open.delete(tenant);
       controller.abort(gone);
     });
     return controller.signal;
+  }
+
+  /**
+   * Adds an answer that `open` has opened to the list of the session's connections until the answer ends. Users may close the
+   * answer: then the signal's reason is a Problem. Call `list` only if the caller may access the session.
+   */
+  list(reply: FastifyReply, sessionId: string, info: ConnectionInfo): void {
+    const controller = this.#controllers.get(reply);
+    if (controller === undefined || controller.signal.aborted) return;
+    const close = () => controller.abort(new Problem(403, closedReason));
+    const unlist = this.connections?.add(sessionId, info, close);
+    if (unlist) reply.raw.once("close", unlist);
   }
 
   /**

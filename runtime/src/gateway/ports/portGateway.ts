@@ -137,7 +137,7 @@ export class PortGateway {
       if (response.destroyed) return release();
       response.once(
         "close",
-        this.#watch(entrant, () => response.destroy()),
+        this.#watch(entrant, target, () => response.destroy()),
       );
       await this.#forwarder.web(request, response, passage, say);
     } catch (error) {
@@ -161,7 +161,7 @@ export class PortGateway {
       if (isOurs(target.path)) throw new Problem(404, "Paths below /.berth/ belong to Berth and accept no WebSocket.");
       if (method !== "GET") throw new Problem(400, "A WebSocket must be opened by GET.");
       const entrant = await this.options.access.admit(target, { method, headers, address });
-      const { tenant, actor } = entrant.caller;
+      const { tenant } = entrant.caller;
       const passage = await this.#passage(target, entrant, request, address);
       await this.#bounds.pass(tenant.name);
       const release = await this.options.places.take([perSession(target.sessionId, "port"), perTenant(tenant)]);
@@ -170,14 +170,10 @@ export class PortGateway {
       if (this.#isEnding) throw new Problem(503, "The gateway restarts; connect again.");
       this.#webSockets.add(socket);
       socket.once("close", () => this.#webSockets.delete(socket));
-      const sendAway = (code: number, why: string) => this.#forwarder.sendAway(socket, code, why);
       socket.once(
         "close",
-        this.#watch(entrant, (why) => sendAway(lostCode, why)),
+        this.#watch(entrant, target, (code, why) => this.#forwarder.sendAway(socket, code, why)),
       );
-      const info = connectionOf(actor, "port", { port: target.port });
-      const close = () => sendAway(closedCode, closedReason);
-      socket.once("close", this.options.connections.add(target.sessionId, info, close));
       await this.#forwarder.webSocket(request, socket, head, passage, say);
     } catch (error) {
       say(error);
@@ -202,9 +198,19 @@ export class PortGateway {
     };
   }
 
-  /** Calls `end` when the caller loses the permission. Returns a function that stops this check. */
-  #watch({ caller, loss }: Entrant, end: (why: string) => void): () => void {
-    return this.options.revocations.watch(caller, end, loss);
+  /**
+   * Lists the connection, and calls `end` when the caller loses the permission or a user closes the connection through the
+   * API. The returned function stops this; call it when the connection has ended.
+   */
+  #watch({ caller, loss }: Entrant, { sessionId, port }: PortTarget, end: (code: number, why: string) => void) {
+    const { revocations, connections } = this.options;
+    const unwatch = revocations.watch(caller, (why) => end(lostCode, why), loss);
+    const info = connectionOf(caller.actor, "port", { port });
+    const unlist = connections.add(sessionId, info, () => end(closedCode, closedReason));
+    return () => {
+      unwatch();
+      unlist();
+    };
   }
 
   #say(

@@ -443,7 +443,8 @@ test("WebSockets to ports are listed with the users who opened them, and each ca
       async () => (await call(api, "GET", connections, { key: `${keyOf("acme")}r` })).json.items,
       ({ length }) => length === count,
     );
-  const opened = { id: expect.any(String), kind: "port", mode: null, process: null, port, address: "127.0.0.1" };
+  const none = { mode: null, process: null, path: null };
+  const opened = { ...none, id: expect.any(String), kind: "port", port, address: "127.0.0.1" };
   const items = await list(2);
   expect(items).toEqual(
     expect.arrayContaining(
@@ -461,6 +462,19 @@ test("WebSockets to ports are listed with the users who opened them, and each ca
   expect(last).toMatchObject({ actor: "key:default", reason: `closes the connection of link:${made.id}` });
   byKey?.terminate();
   await list(0);
+});
+
+test("an HTTP answer that goes on is listed like a WebSocket, and can be closed alone", async () => {
+  const { api, id, begin, hostOf } = await open();
+  const { port } = await program((_request, response) => void response.write("an event"));
+  const connections = `/v1/sessions/${id}/connections`;
+  const request = begin(hostOf(port), "/", { headers: withKey }).end();
+  const [answer] = (await once(request, "response")) as [IncomingMessage];
+  const list = async () => (await call(api, "GET", connections)).json.items;
+  const [one] = await until("it is listed", 10, list, ({ length }) => length === 1);
+  expect(one).toMatchObject({ kind: "port", port, by: "key:default" });
+  expect((await call(api, "DELETE", `${connections}/${one.id}`)).status).toBe(204);
+  await expect(answer.toArray()).rejects.toThrow("aborted");
 });
 
 test("a refused WebSocket takes no place, also if its client does not close the connection", async () => {
