@@ -25,7 +25,7 @@ import type { TokenKeys } from "../config/tokenKeys.ts";
 import type { Session } from "../domain/session.ts";
 import { isFinal } from "../domain/states/state.ts";
 import type { SessionQueue } from "../queue/sessionQueue.ts";
-import type { PodReport, SessionCommands } from "../store/sessionCommands.ts";
+import type { PodReport, PodReports } from "../store/podReports.ts";
 import type { SessionQueries } from "../store/sessionQueries.ts";
 import type { Tasks } from "../store/tasks.ts";
 import { addToLogContext } from "../telemetry/logContext.ts";
@@ -40,7 +40,7 @@ export interface ChannelOptions {
   tokenKeys: TokenKeys;
   queries: Pick<SessionQueries, "find">;
   tasks: Pick<Tasks, "of" | "taken">;
-  commands: Pick<SessionCommands, "takeReports" | "noteProgress">;
+  reports: Pick<PodReports, "take" | "noteProgress">;
   queue: Pick<SessionQueue, "trigger">;
   /** Delays the answers to pods of warm sessions until the sessions are claimed. */
   owners: Pick<OwnerWait, "until" | "end">;
@@ -93,7 +93,7 @@ export function createChannel({
   tokenKeys,
   queries,
   tasks,
-  commands,
+  reports,
   queue,
   owners,
   tenants,
@@ -109,11 +109,11 @@ export function createChannel({
   });
   capConnections(server.server, maxConnections, maxConnectionsOfPod);
   const limiter = new Limiter();
-  const take = gathered(async (reports: PodReport[]) => {
+  const take = gathered(async (some: PodReport[]) => {
     // For a tenant that the file does not name, the default applies: a running command counts as activity.
     const quiet = tenants.all().filter(({ commandIsActivity }) => !commandIsActivity);
-    const sessions = await commands.takeReports(
-      reports,
+    const sessions = await reports.take(
+      some,
       quiet.map(({ name }) => name),
     );
     return new Map(sessions.map((session) => [session.id, session]));
@@ -189,7 +189,7 @@ export function createChannel({
   server.post("/session/progress", async (request, reply) => {
     const { id } = await speaker(request);
     const { message, percent } = parse(ProgressReport, request.body);
-    await commands.noteProgress(id, message, percent ?? null, { name: "agent", address: request.ip });
+    await reports.noteProgress(id, message, percent ?? null, { name: "agent", address: request.ip });
     return reply.status(204).send();
   });
 

@@ -28,6 +28,7 @@ import { type Database, pingDatabase } from "../store/database.ts";
 import { Grants } from "../store/grants.ts";
 import { KeptLogs } from "../store/keptLogs.ts";
 import { isMigrated } from "../store/migrate.ts";
+import { PodReports } from "../store/podReports.ts";
 import { recordsOn } from "../store/records.ts";
 import { SessionCommands } from "../store/sessionCommands.ts";
 import { SessionCounts } from "../store/sessionCounts.ts";
@@ -129,6 +130,7 @@ export function composed(module: Type, core: CoreComponents, planes: Plane[]): D
       { provide: Usage, useValue: records.usage },
       { provide: KeptLogs, useValue: records.logs },
       { provide: Tasks, useValue: records.tasks },
+      { provide: PodReports, useValue: records.reports },
       { provide: SessionQueue, useValue: core.queue },
       { provide: Claims, useValue: core.claims },
       { provide: TenantsFile, useValue: core.tenants },

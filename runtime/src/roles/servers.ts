@@ -18,7 +18,7 @@ import type { PortGateway } from "../gateway/ports/portGateway.ts";
 import { Claims } from "../queue/claims.ts";
 import { SessionQueue } from "../queue/sessionQueue.ts";
 import type { Database } from "../store/database.ts";
-import { SessionCommands } from "../store/sessionCommands.ts";
+import { PodReports } from "../store/podReports.ts";
 import { SessionQueries } from "../store/sessionQueries.ts";
 import { Tasks } from "../store/tasks.ts";
 import { ownedOf } from "../store/warmSessions.ts";
@@ -67,7 +67,7 @@ export async function listenForPods(
     tokenKeys,
     queries: app.get(SessionQueries),
     tasks: app.get(Tasks),
-    commands: app.get(SessionCommands),
+    reports: app.get(PodReports),
     queue: app.get(SessionQueue),
     owners,
     tenants: app.get(TenantsFile),

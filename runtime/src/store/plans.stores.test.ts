@@ -143,7 +143,7 @@ test(
       "say what a session waits for": () => store.commands.apply(session, { type: "waiting", reason: "no room" }, user),
       "change a session": () => store.commands.apply(other, { type: "admitted" }, user),
       "note a use": () => store.commands.noteUse(session.id, "acme", "log", "reads the log", user, ["queued"]),
-      "take reports": () => store.commands.takeReports([{ id: session.id, isUsed: true, runsCommand: false }], []),
+      "take reports": () => store.reports.take([{ id: session.id, isUsed: true, runsCommand: false }], []),
       "find a session": () => store.queries.findTimed(id),
       "list sessions": () => list({}),
       "list sessions, a late page": () => list({ cursor: id }),
@@ -211,7 +211,7 @@ test(
       "store a log": () => store.logs.keep(session.id, "log"),
       "read a log": () => store.logs.of(id),
       "delete old logs": () => store.logs.expire(86_400, 200),
-      "store progress": () => store.commands.noteProgress(other.id, "half way", 50, user),
+      "store progress": () => store.reports.noteProgress(other.id, "half way", 50, user),
     };
     const bad = await planOf({ sql: "select count(*) from sessions where reason = 'x'", parameters: [] });
     expect(faultsOf(bad)).toEqual(["reads all of sessions"]);

@@ -6,9 +6,9 @@ import { cipher, freshDatabase, sessionOf } from "../testing/fixtures.ts";
 import { pass } from "../testing/pass.ts";
 import type { NewSession } from "./newSession.ts";
 import { unfinishedOf } from "./ofTenants.ts";
+import { progressSeconds } from "./podReports.ts";
 import { recordsOn } from "./records.ts";
 import { expireWorkspaces } from "./retention.ts";
-import { progressSeconds } from "./sessionCommands.ts";
 
 const user = { name: "key:default", address: "192.0.2.1" };
 const worker = { name: "worker" };
@@ -311,7 +311,7 @@ test("a tenant reads only its own events, or those of one session on request", a
   const { store, made } = await openStore();
   const [one, two] = [await made(), await made()];
   await made({ tenant: "beta" });
-  await store.commands.noteProgress(one.id, "half way", 50, { name: "agent" });
+  await store.reports.noteProgress(one.id, "half way", 50, { name: "agent" });
   expect((await store.trail.ofTenant({ tenant: "acme" }, "0", 10)).map(({ sessionId }) => sessionId)).toEqual([
     one.id,
     two.id,
@@ -325,7 +325,7 @@ test("an agent's progress is shown while the session is up, and in the audit tra
   const { store, made, after } = await openStore();
   const { id } = await made();
   const running = await after(id, ...start);
-  await store.commands.noteProgress(id, "half way", 50, { name: "agent" });
+  await store.reports.noteProgress(id, "half way", 50, { name: "agent" });
   expect(await store.queries.find(id)).toMatchObject({
     progress: { message: "half way", percent: 50 },
     version: running.version,
@@ -345,7 +345,7 @@ test("of many reports of progress, few are in the audit trail, whichever process
   await after(id, ...start);
   const processes = Array.from({ length: 10 }, () => recordsOn(database, cipher, { generation: 0 }));
   const report = (round: number) =>
-    Promise.all(processes.map(({ commands }) => commands.noteProgress(id, `round ${round}`, null, { name: "agent" })));
+    Promise.all(processes.map(({ reports }) => reports.noteProgress(id, `round ${round}`, null, { name: "agent" })));
   const logged = async () =>
     (await store.trail.ofTenant({ tenant: "acme", sessionId: id }, "0", 50))
       .filter(({ type }) => type === "progress")

@@ -4,6 +4,7 @@ import { AuditTrail } from "./auditTrail.ts";
 import type { Database } from "./database.ts";
 import { Grants } from "./grants.ts";
 import { KeptLogs } from "./keptLogs.ts";
+import { PodReports } from "./podReports.ts";
 import { QueueCommands } from "./queueCommands.ts";
 import { SessionCommands } from "./sessionCommands.ts";
 import { SessionCounts } from "./sessionCounts.ts";
@@ -28,6 +29,7 @@ export function recordsOn(
   return {
     creation: new SessionCreation(database, cipher, tenants, onEvents),
     commands: new SessionCommands(database, tenants, onEvents),
+    reports: new PodReports(database, onEvents),
     queueCommands: new QueueCommands(database, tenants, onEvents),
     queries: new SessionQueries(database),
     tasks: new Tasks(database, cipher),

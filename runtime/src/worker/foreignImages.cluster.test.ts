@@ -95,7 +95,7 @@ async function open(
     tokenKeys: TokenKeys.one(tokenKey),
     queries: worker.records.queries,
     tasks: worker.records.tasks,
-    commands: worker.records.commands,
+    reports: worker.records.reports,
     queue: worker.queue,
     owners: { until: async () => {}, end: () => {} },
     tenants: { all: () => [worker.acme] },

@@ -74,10 +74,7 @@ func start(reaper *reap.Reaper, id uint64, options options, budget *budget, ende
 		}
 		return nil, err
 	}
-	go func() {
-		p.run(sources)
-		ended()
-	}()
+	go func() { p.run(sources); ended() }()
 	return p, nil
 }
 
