@@ -12,6 +12,7 @@ import { found, IdParams } from "./http/input.ts";
 import { Problem } from "./http/problem.ts";
 import { Controller, Delete, Get, Param } from "./http/routes.ts";
 import { Describe } from "./openApi.ts";
+import { Reads } from "./reads.ts";
 
 const ConnectionJson = z
   .object({
@@ -51,6 +52,7 @@ export class ConnectionsController {
     @Inject(SessionQueries) private readonly queries: SessionQueries,
     @Inject(SessionCommands) private readonly commands: SessionCommands,
     @Inject(OpenConnections) private readonly connections: OpenConnections,
+    @Inject(Reads) private readonly reads: Reads,
   ) {}
 
   @Get()
@@ -61,10 +63,11 @@ export class ConnectionsController {
     answers: { 200: { description: "The connections, oldest first.", json: ConnectionsJson } },
   })
   async listConnections(
-    @Caller() { tenant }: TenantCaller,
+    @Caller() caller: TenantCaller,
     @Param({ schema: IdParams }) { id }: IdParams,
   ): Promise<ConnectionsJson> {
-    found(await this.queries.find(id, tenant.name), id);
+    found(await this.queries.find(id, caller.tenant.name), id);
+    await this.reads.note(id, caller, "process", "lists the open connections");
     const open = await asked(this.connections.of(id));
     return { items: open.map(connectionJson) };
   }

@@ -9,6 +9,7 @@ import { found, IdParams } from "./http/input.ts";
 import { Problem } from "./http/problem.ts";
 import { Controller, Delete, Get, Param } from "./http/routes.ts";
 import { Describe } from "./openApi.ts";
+import { Reads } from "./reads.ts";
 
 const granted = {
   id: z.uuid(),
@@ -62,6 +63,7 @@ export class GrantsController {
   constructor(
     @Inject(SessionQueries) private readonly queries: SessionQueries,
     @Inject(Grants) private readonly grants: Grants,
+    @Inject(Reads) private readonly reads: Reads,
   ) {}
 
   @Get("desktop-tickets")
@@ -148,8 +150,10 @@ export class GrantsController {
     return this.#revoke(id, caller, "port", link);
   }
 
-  async #list(id: string, { tenant }: TenantCaller, kind: GrantKind): Promise<Grant[]> {
-    found(await this.queries.find(id, tenant.name), id);
+  async #list(id: string, caller: TenantCaller, kind: GrantKind): Promise<Grant[]> {
+    found(await this.queries.find(id, caller.tenant.name), id);
+    const what = kind === "desktop" ? "lists the tickets" : `lists the links to ${kind}s`;
+    await this.reads.note(id, caller, kind === "desktop" ? "ticket" : kind, what);
     return this.grants.list(id, kind);
   }
 

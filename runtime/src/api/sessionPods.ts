@@ -1,35 +1,28 @@
 /** Gives callers access to the pods of running sessions. Records uses in the audit trail, and calls to pods in traces. */
 import type { CallOptions } from "@connectrpc/connect";
 import type { PodServices, SessionServices } from "../berthd/podServices.ts";
-import type { Actor, Use } from "../domain/event.ts";
+import type { Use } from "../domain/event.ts";
 import type { Session } from "../domain/session.ts";
 import type { SessionCommands } from "../store/sessionCommands.ts";
 import type { SessionQueries } from "../store/sessionQueries.ts";
 import { tracing } from "../telemetry/tracing.ts";
-import { Recent } from "../timing/recent.ts";
 import type { TenantCaller } from "./access/caller.ts";
 import { found } from "./http/input.ts";
 import { Problem } from "./http/problem.ts";
+import type { Reads } from "./reads.ts";
 import { type Asked, serviceProblem } from "./serviceProblem.ts";
 
 /** How many milliseconds a pod may take for a short answer. */
 const patienceMs = 30_000;
 
-/** If a caller repeats the same `read` within this time, in milliseconds, each process records it only once. */
-const readMs = 60_000;
-
 export type RunningSession = Session & { podIp: string };
 
-/** The arguments of `noteUse`. */
-type ReadUse = [id: string, tenant: string, use: Use, what: string, actor: Actor];
-
 export class SessionPods {
-  readonly #reads = new Recent<void>((key) => this.#noteRead(key), readMs);
-
   constructor(
     private readonly queries: Pick<SessionQueries, "find">,
     private readonly commands: Pick<SessionCommands, "noteUse">,
     readonly services: PodServices,
+    private readonly reads: Pick<Reads, "note">,
   ) {}
 
   /**
@@ -68,23 +61,8 @@ export class SessionPods {
     what: string,
   ): Promise<RunningSession> {
     const session = await this.findRunning(id, caller);
-    await this.noteRead(id, caller, use, what);
+    await this.reads.note(id, caller, use, what);
     return session;
-  }
-
-  /** Records a read as `read` does, but does not load the session from the database. */
-  async noteRead(
-    id: string,
-    { tenant, actor }: Pick<TenantCaller, "tenant" | "actor">,
-    use: Use,
-    what: string,
-  ): Promise<void> {
-    const read: ReadUse = [id, tenant.name, use, what, actor];
-    await this.#reads.get(JSON.stringify(read));
-  }
-
-  async #noteRead(key: string): Promise<void> {
-    await this.commands.noteUse(...(JSON.parse(key) as ReadUse));
   }
 
   /** Sends a short request to the session's pod. Throws a Problem if the request fails. */

@@ -14,6 +14,7 @@ import { Tickets } from "../api/access/tickets.ts";
 import { EventFeed } from "../api/eventFeed.ts";
 import { Streams } from "../api/http/streams.ts";
 import { MetricsController } from "../api/metricsController.ts";
+import { Reads } from "../api/reads.ts";
 import { PUBLIC_URL } from "../api/tokens.ts";
 import type { Config } from "../config/config.ts";
 import { TenantsFile } from "../config/tenantsFile.ts";
@@ -98,6 +99,7 @@ export function coreComponents(
     links,
     metrics,
     access,
+    reads: new Reads(records.commands),
     activity: new Activity(records.commands, logger),
     feed: new EventFeed({ trail: records.trail, bell, logger }),
     revocations,
@@ -138,6 +140,7 @@ export function composed(module: Type, core: CoreComponents, planes: Plane[]): D
       { provide: FileLinks, useValue: core.links },
       { provide: Metrics, useValue: core.metrics },
       { provide: Access, useValue: core.access },
+      { provide: Reads, useValue: core.reads },
       { provide: Activity, useValue: core.activity },
       { provide: EventFeed, useValue: core.feed },
       { provide: Streams, useValue: core.streams },

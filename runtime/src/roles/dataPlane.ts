@@ -25,10 +25,11 @@ import { UsedLinks } from "../queue/usedLinks.ts";
 import type { CoreComponents, Plane, PlaneOptions } from "./coreComponents.ts";
 
 export function dataPlane(core: CoreComponents, { patienceMs, podPort }: PlaneOptions = {}): Plane {
-  const { config, redis, logger, tenants, records, metrics, access, activity, revocations, streams, peers } = core;
+  const { config, redis, logger, tenants, records, metrics, access, activity, revocations, streams, peers, reads } =
+    core;
   const { commands, queries } = records;
   const services = new PodServices({ tokens: (session) => tokensOf(config.tokenKeys, session), port: podPort });
-  const pods = new SessionPods(queries, commands, services);
+  const pods = new SessionPods(queries, commands, services, reads);
   const places = new Places(new PlaceLeases(redis), logger, patienceMs);
   const usedLinks = new UsedLinks(redis);
   const addressOf = (request: IncomingMessage) => peers.addressOf(request);
@@ -39,7 +40,7 @@ export function dataPlane(core: CoreComponents, { patienceMs, podPort }: PlaneOp
   const shared = { queries, access, activity, logger, metrics };
   const connections = core.openConnections;
   const ports =
-    url && portGateway({ ...shared, url, tokens, usedLinks, pods, revocations, places, connections, addressOf });
+    url && portGateway({ ...shared, url, tokens, usedLinks, pods, reads, revocations, places, connections, addressOf });
   const webSockets = new WebSockets({
     gateways: [
       new DesktopGateway({

@@ -10,6 +10,7 @@ import type { Logger } from "pino";
 import type { Revocations } from "../../api/access/revocations.ts";
 import { Problem, problemBody, retryAfterOf } from "../../api/http/problem.ts";
 import { capConnections, idleOptions, maxConnections } from "../../api/http/sockets.ts";
+import type { Reads } from "../../api/reads.ts";
 import type { SessionPods } from "../../api/sessionPods.ts";
 import type { PortTarget, SandboxUrl } from "../../domain/sandboxUrl.ts";
 import { closedReason, connectionOf, type OpenConnections } from "../../queue/openConnections.ts";
@@ -33,7 +34,8 @@ export interface PortGatewayOptions {
   url: SandboxUrl;
   access: PortAccess;
   links: PortLinks;
-  pods: Pick<SessionPods, "services" | "noteRead">;
+  pods: Pick<SessionPods, "services">;
+  reads: Pick<Reads, "note">;
   queries: Pick<SessionQueries, "find">;
   activity: Pick<Activity, "touch">;
   revocations: Pick<Revocations, "watch">;
@@ -188,7 +190,7 @@ export class PortGateway {
     address: string | undefined,
   ): Promise<Passage> {
     const session = await this.#sessions.get(caller.tenant.name, target.sessionId);
-    await this.options.pods.noteRead(target.sessionId, caller, "port", `uses the port ${target.port}`);
+    await this.options.reads.note(target.sessionId, caller, "port", `uses the port ${target.port}`);
     this.options.activity.touch(target.sessionId);
     const protocol = this.options.url.isSecure ? "https" : "http";
     return {
