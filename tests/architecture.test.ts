@@ -5,8 +5,8 @@
 import { existsSync, globSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
-import { infra, runtime } from "../local/checks/layers.ts";
 import { root } from "../machine/machine.ts";
+import { infra, runtime } from "../tools/checks/layers.ts";
 import { linksOf } from "./docs/markdown.ts";
 
 const page = readFileSync(join(root, "docs/architecture.md"), "utf8");

@@ -50,7 +50,7 @@ export interface Page {
  * page's entry in `pages` has a key, because readers run these commands.
  */
 export const mentions: Record<string, string> = {
-  "docker build --check": "a step of a workflow; local/checks/dockerfiles.ts does the same without Docker",
+  "docker build --check": "a step of a workflow; tools/checks/dockerfiles.ts does the same without Docker",
   "docker login": "mentioned only as a way to log in",
   "docker start": "mentioned only as the name of a measured operation",
   "kubectl apply": "mentioned only as a way to apply a file",

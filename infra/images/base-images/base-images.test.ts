@@ -2,8 +2,8 @@
 import { globSync, readFileSync } from "node:fs";
 import { join, matchesGlob } from "node:path";
 import { beforeEach, expect, test, vi } from "vitest";
-import { copies } from "../../../local/images/update.ts";
 import { shellLine } from "../../../local/pulumi/stack.ts";
+import { copies } from "../../../tools/update-images.ts";
 import { digestOf, type RecordedResource, recordStack } from "../../testing/record.ts";
 import pinned from "./base-images.json" with { type: "json" };
 import { baseImageName, imageTags, pinnedImages } from "./pinned.ts";

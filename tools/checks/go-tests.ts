@@ -3,7 +3,7 @@
  * test that skipped itself, with the reason.
  */
 import { execa } from "execa";
-import { goEnvironment, goFlags } from "../lib/go.ts";
+import { goEnvironment, goFlags } from "../../local/lib/go.ts";
 
 /** A line of `go test -json`. Lines about a package as a whole have no `Test`. */
 interface Event {

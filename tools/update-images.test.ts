@@ -8,8 +8,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { expect, onTestFinished, test } from "vitest";
-import { root } from "../../machine/machine.ts";
-import { fileOf, type PinnedImage } from "./update.ts";
+import { root } from "../machine/machine.ts";
+import { fileOf, type PinnedImage } from "./update-images.ts";
 
 const digest = (digit: string) => `sha256:${digit.repeat(64)}`;
 const seenIn = ["one/repository", "another/one"];
@@ -51,7 +51,7 @@ async function update(images: Record<string, PinnedImage>) {
   const namesOf = (images: Record<string, PinnedImage>) =>
     Object.values(images).map(({ tag, digest }) => `ARG IMAGE=${tag}@${digest}`);
   await writeFile(copy, namesOf(images).join("\n"));
-  const run = promisify(execFile)(process.execPath, [join(root, "local/images/update.ts"), file, copy]);
+  const run = promisify(execFile)(process.execPath, [join(root, "tools/update-images.ts"), file, copy]);
   const {
     code = 0,
     stdout,

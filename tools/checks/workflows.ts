@@ -1,9 +1,9 @@
 /** `npm run check:workflows`: checks the GitHub workflows with actionlint. */
 import { existsSync, globSync } from "node:fs";
 import { execa } from "execa";
+import { actionlint } from "../../local/checks/programs.ts";
+import { step, UserError } from "../../local/lib/steps.ts";
 import { root } from "../../machine/machine.ts";
-import { step, UserError } from "../lib/steps.ts";
-import { actionlint } from "./programs.ts";
 
 try {
   if (!existsSync(actionlint.file)) await step("actionlint, once", actionlint.ensure);

@@ -9,7 +9,7 @@ import { execa } from "execa";
 import { expect, onTestFinished, test } from "vitest";
 import { parse } from "yaml";
 import { root } from "../../machine/machine.ts";
-import { optionsOf } from "../../tools/doctor/main.ts";
+import { optionsOf } from "../doctor/main.ts";
 
 interface Workflow {
   on: string | string[] | Record<string, unknown>;

@@ -4,9 +4,9 @@
  */
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { isLoopback } from "../../infra/images/base-images/pinned.ts";
-import { root } from "../../machine/machine.ts";
-import { digestOf, parseReference } from "./digests.ts";
+import { isLoopback } from "../infra/images/base-images/pinned.ts";
+import { digestOf, parseReference } from "../local/images/digests.ts";
+import { root } from "../machine/machine.ts";
 
 /** An image in infra/images/base-images/base-images.json. */
 export interface PinnedImage {
