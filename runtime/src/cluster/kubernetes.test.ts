@@ -70,3 +70,43 @@ test("successive calls share their connections", async () => {
   for (let call = 0; call < 10; call += 1) await core.readNamespacedPod({ namespace: "tenant-acme", name: "agent" });
   expect(connections).toBeLessThan(3);
 });
+
+test("the caller is told which answers, or missing answers, say that the API server or its etcd is overloaded", async () => {
+  const failed = (message: string) => JSON.stringify({ kind: "Status", code: 500, message });
+  const answers: [code: number, body: string][] = [
+    [200, "{}"],
+    [429, "{}"],
+    [500, failed("etcdserver: request timed out, possibly due to previous leader failure")],
+    [500, failed("etcdserver: too many requests")],
+    [500, failed("an admission webhook failed")],
+    [503, "{}"],
+    [504, "{}"],
+  ];
+  const { config, server } = await kubeApi((_request, response) => {
+    const [code, body] = answers[seen.length] as [number, string];
+    response.writeHead(code, { "content-type": "application/json" }).end(body);
+  });
+  const seen: [code: number, isOverload: boolean][] = [];
+  const core = connectKubernetes(config, (_verb, code, isOverload) => seen.push([code, isOverload]));
+  const errors: string[] = [];
+  const call = () =>
+    core
+      .readNamespacedPod({ namespace: "tenant-acme", name: "agent" })
+      .catch((error: Error) => void errors.push(error.message));
+  for (const _ of answers) await call();
+  server.closeAllConnections();
+  server.close();
+  await call();
+  expect(seen).toEqual([
+    [200, false],
+    [429, true],
+    [500, true],
+    [500, true],
+    [500, false],
+    [503, false],
+    [504, true],
+    [0, true],
+  ]);
+  // The error still has the server's message.
+  expect(errors.filter((message) => message.includes("an admission webhook failed"))).toHaveLength(1);
+});

@@ -46,8 +46,11 @@ export function loadKubeConfig(): KubeConfig {
   return config;
 }
 
-/** Called for every request: the HTTP method in lower case, and the status of the answer (0 if there was none). */
-export type OnAnswer = (verb: string, code: number) => void;
+/**
+ * Called for every request: the HTTP method in lower case, the status of the answer (0 if there was none), and whether the answer, or
+ * its absence, says that the API server or its etcd is overloaded.
+ */
+export type OnAnswer = (verb: string, code: number, isOverload: boolean) => void;
 
 /** Returns a client of the Kubernetes API. A call without an answer fails after `timeoutMs` milliseconds. Default: 10 000. */
 export function connectKubernetes(config: KubeConfig, onAnswer: OnAnswer = () => {}, timeoutMs = 10_000): CoreApi {
@@ -76,6 +79,9 @@ export function sharingConnections(config: KubeConfig): KubeConfig {
 
 const library = new IsomorphicFetchHttpLibrary();
 
+/** Matches the message of a 500 by which the API server passes on that its etcd did not answer in time, or refused the request. */
+const etcdOverload = /etcdserver: (request timed out|too many requests)/;
+
 function configuration(config: KubeConfig, onAnswer: OnAnswer, timeoutMs: number) {
   const cluster = config.getCurrentCluster();
   if (cluster === null) throw new Error("the kubeconfig names no cluster: set KUBECONFIG or run inside a cluster");
@@ -90,10 +96,14 @@ function configuration(config: KubeConfig, onAnswer: OnAnswer, timeoutMs: number
           const response = await tracing().span("kubernetes", { "http.request.method": verb.toUpperCase() }, () =>
             library.send(request).toPromise(),
           );
-          onAnswer(verb, response.httpStatusCode);
+          const { httpStatusCode: code, body } = response;
+          // A body can be read only once.
+          const text = code === 500 ? await body.text() : "";
+          if (code === 500) body.text = async () => text;
+          onAnswer(verb, code, code === 429 || code === 504 || etcdOverload.test(text));
           return response;
         } catch (error) {
-          onAnswer(verb, 0);
+          onAnswer(verb, 0, true);
           throw error;
         }
       },

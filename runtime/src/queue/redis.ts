@@ -1,7 +1,7 @@
 /**
- * Connections to Redis. If Redis loses its data, Berth loses only the counts of calls and the notes of which links to ports
- * were used: the sweep finds the sessions in Postgres and adds their jobs again, and processes store again which
- * connections are open and which places they have taken (gateway/places.ts).
+ * Connections to Redis. If Redis loses its data, Berth loses only the counts of calls, the notes of which links to ports were
+ * used, and the seconds in which the Kubernetes API server was overloaded: the sweep finds the sessions in Postgres and adds
+ * their jobs again, and processes store again which connections are open and which places they have taken (gateway/places.ts).
  */
 import { Redis } from "ioredis";
 import type { Logger } from "pino";

@@ -13,9 +13,11 @@ import { listClaimsAndSecrets } from "../cluster/sessionListing.ts";
 import { SessionObjects } from "../cluster/sessionObjects.ts";
 import { type Config, podImages } from "../config/config.ts";
 import type { TenantsFile } from "../config/tenantsFile.ts";
+import { quickSeconds } from "../domain/quota/startLimits.ts";
 import { Bell } from "../queue/bell.ts";
 import { Claims } from "../queue/claims.ts";
 import { addJobFigures } from "../queue/figures.ts";
+import { Overloads } from "../queue/overloads.ts";
 import { SessionQueue } from "../queue/sessionQueue.ts";
 import type { Database } from "../store/database.ts";
 import { addSessionFigures } from "../store/figures.ts";
@@ -86,6 +88,7 @@ export function workerComponents(surroundings: WorkerSurroundings) {
   const metrics = new Metrics();
   addJobFigures(metrics, queue);
   let nodes = 0;
+  const overloads = new Overloads(redis, quickSeconds);
   const startLimit = new StartLimit({
     configured: config.MAX_STARTING,
     perNode: config.MAX_STARTING_PER_NODE,
@@ -94,10 +97,11 @@ export function workerComponents(surroundings: WorkerSurroundings) {
       void pulled.get("");
       return nodes;
     },
+    overloaded: () => overloads.count(),
   });
-  const onAnswer: OnAnswer = (verb, code) => {
+  const onAnswer: OnAnswer = (verb, code, isOverload) => {
     metrics.kubernetesRequests.inc({ verb, code });
-    startLimit.noteAnswer(code);
+    if (isOverload) overloads.note();
   };
   const core = connect.core(onAnswer);
   const objects = new SessionObjects(core, {

@@ -65,7 +65,7 @@ async function open(
       tenants,
       isLeader: () => true,
       bell: { ring: () => {}, listen: () => () => {} },
-      startLimit: new StartLimit({ configured: maxStarting, perNode, nodes: () => nodes }),
+      startLimit: new StartLimit({ configured: maxStarting, perNode, nodes: () => nodes, overloaded: async () => 0 }),
       onChange: (id) => reconciles.push(id),
       logger: silent,
       intervalMs: 600_000,

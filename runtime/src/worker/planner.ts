@@ -105,7 +105,8 @@ export class Planner implements OnApplicationBootstrap, OnApplicationShutdown {
       loadsOf(database, (name) => tenants.get(name)),
     ]);
     const { queue, allowances, withoutTenant } = candidatesOf(sessions, (name) => tenants.get(name));
-    const decided = plan({ queue, loads, allowances, lastTurn, maxStarting: startLimit.read(loads) });
+    const maxStarting = await startLimit.read(loads);
+    const decided = plan({ queue, loads, allowances, lastTurn, maxStarting });
     const byId = new Map(sessions.map((session) => [session.id, session]));
     const starts = decided.admitted.map(({ id, turn }) => ({ id, turn, version: byId.get(id)?.version ?? 0 }));
     const started = starts.length > 0 ? await commands.admit(starts, admissions) : [];

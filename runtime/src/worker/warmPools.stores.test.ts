@@ -55,7 +55,7 @@ async function open(size = 1, changes: Parameters<typeof tenant>[1] = {}) {
       isLeader: () => true,
       bell: { ring: () => {}, listen: () => () => {} },
       tenants: { get: (name) => [...tenants, beta].find((one) => one.name === name), generation: 0 },
-      startLimit: { read: () => maxStarting },
+      startLimit: { read: async () => maxStarting },
       onChange: () => {},
       logger: silent,
     });
