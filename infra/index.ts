@@ -111,7 +111,8 @@ const settings = new Settings(
 );
 
 const runtime = { platform: context, image: images.api, settings: settings.runtime };
-const migrations = new Migrations("migrate", runtime, inPlatform(...postgres.ready));
+const migrationSeconds = secondsOf(config.migrationTimeout ?? config.rolloutTimeout) ?? 300;
+const migrations = new Migrations("migrate", { ...runtime, migrationSeconds }, inPlatform(...postgres.ready));
 const { autoscaler, gateway, sandboxUrl } = config;
 const separate =
   gateway === "inside"

@@ -309,6 +309,7 @@ test.each<[string, Record<string, unknown>, string]>([
     acme({ warmPools: { small: 30 }, images: [{ ...browser, warmPools: { large: 30 } }] }),
     "tenants[0].warmPools: {…} has 60 sessions in total with those of the images, above quota.pods, which is 50",
   ],
+  ["migrations of more than a day", { migrationTimeout: "25h" }, 'migrationTimeout: "25h" is not between 10s and 24h'],
   [
     "an image by its tag",
     acme({ images: [{ ...browser, image: "docker.io/library/node:24" }] }),

@@ -16,7 +16,17 @@ import { adapter, grafana, measurable, prometheus } from "./monitoring.ts";
 import { namespacesApart } from "./namespaces.ts";
 import { network } from "./network.ts";
 import { placement } from "./placement.ts";
-import { api, autoscaler, gateway, keda, kubernetesApi, requestScale, rolloutTimeout, worker } from "./platform.ts";
+import {
+  api,
+  autoscaler,
+  gateway,
+  keda,
+  kubernetesApi,
+  migrationTimeout,
+  requestScale,
+  rolloutTimeout,
+  worker,
+} from "./platform.ts";
 import { ofSessionsOnly, priorityClasses } from "./priority-classes.ts";
 import {
   limits,
@@ -129,6 +139,7 @@ const keys = z.strictObject({
       "A factor for the requests (CPU, memory and disk) of all pods except sessions' pods, for example 0.1, so that the platform fits a small cluster. The factor changes neither the limits nor the load at which the autoscalers act.",
     ),
   rolloutTimeout,
+  migrationTimeout,
   placement: placement
     .prefault({})
     .describe(

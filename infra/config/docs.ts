@@ -24,7 +24,7 @@ const first = [
 /** The page's sections in order, each with its top-level keys. The keys below a top-level key are in the same section. */
 const sections: Record<string, string> = {
   "The cluster":
-    "context kubeconfig clusterId storageClass network kubernetesApi platform placement priorityClasses requestScale namespace tenantPrefix adoptExisting rolloutTimeout",
+    "context kubeconfig clusterId storageClass network kubernetesApi platform placement priorityClasses requestScale namespace tenantPrefix adoptExisting rolloutTimeout migrationTimeout",
   Images: "registry registryLogins registryPush images imagePullSecrets prepullAgentImage baseRegistry buildNetwork",
   "How users reach Berth": "publicUrl ingress sandboxUrl trustedProxies adminKeys oidc",
   Tenants: "tenants",

@@ -151,14 +151,24 @@ export const kubernetesApi = z.array(
   }),
 );
 
+/** A duration from 10 seconds to `most`. */
+const timeout = (most: string) =>
+  duration.refine((text) => (secondsOf(text) ?? 10) >= 10 && (secondsOf(text) ?? 0) <= (secondsOf(most) ?? 0), {
+    error: `is not between 10s and ${most}`,
+  });
+
 /** At most 10 minutes, because Kubernetes itself reports a Deployment as failed after 10 minutes without progress. */
-export const rolloutTimeout = duration
-  .refine((text) => (secondsOf(text) ?? 10) >= 10 && (secondsOf(text) ?? 600) <= 600, {
-    error: "is not between 10s and 10m",
-  })
+export const rolloutTimeout = timeout("10m")
   .default("5m")
   .describe(
     "How long `pulumi up` waits for the pods of each workload before it fails and says which pod isn't ready and why. Allowed: 10s to 10m.",
+  );
+
+export const migrationTimeout = timeout("24h")
+  .nullable()
+  .default(null)
+  .describe(
+    "How long the Job `migrate` may change the tables of the database before `pulumi up` fails. The next `up` continues where the Job stopped. A large database needs more than `rolloutTimeout`; see docs/upgrading.md. Allowed: 10s to 24h. Null: `rolloutTimeout`.",
   );
 
 /** A range of addresses, and the port at which pods reach the Kubernetes API there. */

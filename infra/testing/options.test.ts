@@ -222,7 +222,7 @@ test("every pod of the platform has the platform's priority", async () => {
   }
 });
 
-test("`rolloutTimeout` limits how long an `up` waits for the pods of every workload, and how long a Job runs", async () => {
+test("`rolloutTimeout` limits how long an `up` waits for the pods of every workload, and by default how long a Job runs", async () => {
   const resources = await recordStack("prod", { rolloutTimeout: "7m" });
   const awaited = resources.filter(({ inputs }) =>
     ["Deployment", "StatefulSet", "DaemonSet", "Job"].includes((inputs as Inputs).kind),
@@ -232,6 +232,14 @@ test("`rolloutTimeout` limits how long an `up` waits for the pods of every workl
     expect(timeoutsOf(resource), resource.name).toEqual({ create: "420s", update: "420s" });
   const jobs = kubernetes(resources, "Job");
   expect(jobs.map(({ spec }) => spec)).toMatchObject(jobs.map(() => ({ activeDeadlineSeconds: 420 })));
+});
+
+test("`migrationTimeout` gives the Job that migrates more time than the other workloads", async () => {
+  const resources = await recordStack("prod", { migrationTimeout: "2h" });
+  const timeouts = (kind: string) => resources.filter(({ inputs }) => (inputs as Inputs).kind === kind).map(timeoutsOf);
+  expect(kubernetes(resources, "Job").map(({ spec }) => spec)).toMatchObject([{ activeDeadlineSeconds: 7_200 }]);
+  expect(timeouts("Job")).toEqual([{ create: "7200s", update: "7200s" }]);
+  expect(new Set(timeouts("Deployment").map((one) => one?.create))).toEqual(new Set(["300s"]));
 });
 
 /** All requests anywhere in the value, by resource. Volume claims also have requests. */

@@ -17,8 +17,14 @@ import { printTable } from "./table.ts";
 import { Viewer } from "./viewer.ts";
 import { startWriter } from "./writer.ts";
 
-/** The number of ended sessions with tasks that the proof adds to the database. Migrations of rows must process them. */
-export const ended = 20_000;
+/**
+ * The number of ended sessions that the proof adds to the database, each with a task and `eventsOfEnded` events. Migrations of
+ * rows must process them. OLD_ROWS=2000000 proves the upgrade of a large stack.
+ */
+export const ended = Number(process.env.OLD_ROWS ?? 20_000);
+export const eventsOfEnded = 5;
+/** The time limit of a step that adds or migrates the rows: half an hour, and a minute more for each 50,000 ended sessions. */
+export const stepMs = 60_000 * (30 + ended / 50_000);
 export const workspace = "/home/agent/workspace";
 /**
  * The maximum number of attempts that a viewer may need to reconnect. The waits before these attempts take less than 5 s in
@@ -41,7 +47,30 @@ function tenants({ config }: StackFile): void {
 }
 
 /** The options with which `up` deploys the stack with this version's program. */
-export const current: UpOptions = { change: tenants };
+export const current: UpOptions = {
+  change: (file) => {
+    tenants(file);
+    if (ended > 100_000) file.config["berth:migrationTimeout"] = "1h";
+  },
+};
+
+/** Adds the ended sessions. Each part commits by itself, so that Postgres needs little memory. */
+const addEnded = `
+  do $$ begin
+    for low in 1..${ended} by 20000 loop
+      with made as (
+        insert into sessions (id, tenant, namespace, tier, state, task, created_at, ended_at)
+        select gen_random_uuid(), '${endedTenant}', 'tenant-${endedTenant}', 'small', 'stopped', 'sealed',
+          now() - interval '1 hour', now()
+        from generate_series(low, least(low + 19999, ${ended})) returning id, created_at
+      )
+      insert into session_events (session_id, at, type, state, version, actor)
+      select id, created_at + version * interval '1 minute', type, state, version, 'worker'
+      from made, (values ('created', 'queued', 1), ('admitted', 'starting', 2), ('ready', 'running', 3),
+        ('stop', 'stopping', 4), ('gone', 'stopped', ${eventsOfEnded})) as event (type, state, version);
+      commit;
+    end loop;
+  end $$`;
 
 /** Of the operations of an `up`, returns those that delete or replace an object that holds data or serves requests. */
 export const losses = (operations: string[]): string[] =>
@@ -111,10 +140,7 @@ export class TwoVersions {
     cleanUp.defer(() => {
       for (const viewer of viewers) viewer.leave();
     });
-    await query(`
-      insert into sessions (id, tenant, namespace, tier, state, task)
-      select gen_random_uuid(), '${endedTenant}', 'tenant-${endedTenant}', 'small', 'stopped', 'sealed'
-      from generate_series(1, ${ended})`);
+    await query(addEnded);
     return new TwoVersions({ before, keys, sessions, warm }, viewers);
   }
 

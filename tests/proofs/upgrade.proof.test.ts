@@ -10,7 +10,7 @@
 import { globSync } from "node:fs";
 import { basename } from "node:path";
 import { until } from "@berth/testing/until.ts";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { root } from "../../machine/machine.ts";
 import { call, desktopUrl, inAgent, keyOf, reaches, readOutputs } from "../berth.ts";
 import { upOrThrow } from "../pulumi.ts";
@@ -19,15 +19,16 @@ import { hadMigration } from "../version-before.ts";
 import { fileInClaim } from "./claim.ts";
 import { endedTenant, query, tenantsAreKnown } from "./platform.ts";
 import { create, find } from "./sessions.ts";
-import { current, ended, losses, TwoVersions, warmSession, workspace } from "./two-versions.ts";
+import { current, ended, eventsOfEnded, losses, stepMs, TwoVersions, warmSession, workspace } from "./two-versions.ts";
 
 const minutes = 60_000;
 const cleanUp = new AsyncDisposableStack();
 let stack: TwoVersions;
+vi.setConfig({ testTimeout: stepMs });
 
 beforeAll(async () => {
   stack = await TwoVersions.open(cleanUp);
-}, 30 * minutes);
+}, stepMs);
 
 afterAll(() => cleanUp.disposeAsync(), 15 * minutes);
 
@@ -48,6 +49,10 @@ test("`pulumi up` ends no session, holds up no writer, and desktops are back wit
   const left = (await hadMigration("0008_tasks_of_ended")) ? ended : 0;
   const tasks = `select count(*), count(task) from sessions where tenant = '${endedTenant}'`;
   expect(await query(tasks)).toBe(`${ended}|${left}`);
+  // The migration 0021_tenants_of_events gives each event its tenant.
+  const events = `select count(*), count(event.tenant) from session_events as event
+    join sessions on sessions.id = session_id where sessions.tenant = '${endedTenant}'`;
+  expect(await query(events)).toBe(`${eventsOfEnded * ended}|${eventsOfEnded * ended}`);
 });
 
 test("a desktop of the version before can be used, and its agent reaches the API", async () => {

@@ -9,7 +9,7 @@ import { call, inAgent, reaches } from "../berth.ts";
 import { giveFormerNames, upOrThrow } from "../pulumi.ts";
 import { tenantsAreKnown } from "./platform.ts";
 import { create, end, find } from "./sessions.ts";
-import { current, losses, TwoVersions, warmSession, workspace } from "./two-versions.ts";
+import { current, losses, stepMs, TwoVersions, warmSession, workspace } from "./two-versions.ts";
 
 const minutes = 60_000;
 const cleanUp = new AsyncDisposableStack();
@@ -31,7 +31,7 @@ beforeAll(async () => {
   await tenantsAreKnown();
   await warmSession(stack.warm);
   stack.younger.push(await create("acme"));
-}, 30 * minutes);
+}, stepMs);
 
 afterAll(() => cleanUp.disposeAsync(), 15 * minutes);
 

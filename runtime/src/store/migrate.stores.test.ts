@@ -1,10 +1,13 @@
+import type { Socket } from "node:net";
 import { until } from "@berth/testing/until.ts";
-import { sql } from "kysely";
+import { Kysely, PostgresDialect, sql } from "kysely";
 import { Migrator } from "kysely/migration";
+import pg from "pg";
 import { expect, test } from "vitest";
-import { emptyDatabase } from "../testing/fixtures.ts";
+import { emptyDatabase, ownStores } from "../testing/fixtures.ts";
 import type { Database } from "./database.ts";
 import { isMigrated, isTableInUse, migrate, migrations } from "./migrate.ts";
+import type { Schema } from "./schema.ts";
 
 test("migrations run once, however often and by however many processes they are started", async () => {
   const { database } = await emptyDatabase();
@@ -118,6 +121,45 @@ test("an index that an interrupted migration left unfinished is built again", as
     database,
   );
   expect(rows).toEqual([{ indisvalid: true, indisunique: false }]);
+});
+
+test("if a migrating process ends while Postgres builds an index, the next process waits for that index and goes on", async () => {
+  const database = await oldDatabase();
+  const { rows: names } = await sql<{ name: string }>`select current_database() as name`.execute(database);
+  const pool = new pg.Pool({ ...ownStores().postgres, database: `${names[0]?.name}` });
+  const sockets: Socket[] = [];
+  // `stream` is not part of the types of pg.
+  pool.on("connect", (client) => {
+    client.on("error", () => {});
+    sockets.push((client as unknown as { connection: { stream: Socket } }).connection.stream);
+  });
+  pool.on("error", () => {});
+  const first = migrate(new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) })).catch(
+    (error: unknown) => error,
+  );
+  const indexOf = async () => {
+    const { rows } = await sql<{ oid: number; indisvalid: boolean }>`
+      select indexrelid as oid, indisvalid from pg_index
+      where indexrelid = to_regclass('webhook_deliveries_by_url')`.execute(database);
+    return rows[0];
+  };
+  let began: Awaited<ReturnType<typeof indexOf>>;
+  let next: Promise<string[]> | undefined;
+  // Postgres waits for the end of this transaction, which locks no table, before it declares an index valid.
+  await database
+    .transaction()
+    .setIsolationLevel("repeatable read")
+    .execute(async (older) => {
+      await sql`select 1`.execute(older);
+      began = await until("the build of the index begins", 30, indexOf);
+      for (const socket of sockets) socket.destroy();
+      expect(await first).toBeInstanceOf(Error);
+      next = migrate(database);
+      expect(await indexOf()).toEqual({ ...began, indisvalid: false });
+    });
+  expect(await next).toContain("0022_history");
+  expect(await indexOf()).toEqual({ ...began, indisvalid: true });
+  expect(await isMigrated(database)).toBe(true);
 });
 
 test("events of all versions have their tenant, and those of warm sessions before their claim have none", async () => {
