@@ -59,7 +59,7 @@ export function dataPlane(core: CoreComponents, { patienceMs, podPort }: PlaneOp
   });
   metrics.figure(
     "berth_open_connections",
-    "Open WebSockets of this process, also those to sessions' ports, and its HTTP answers that stay open (streams, commands that the caller waits for, transfers).",
+    "Open WebSockets of this process, its HTTP answers that stay open (streams, commands that the caller waits for, transfers), and open HTTP requests to sessions' ports.",
     [],
     (gauge) => gauge.set(webSockets.size + streams.size + (ports?.size ?? 0)),
   );

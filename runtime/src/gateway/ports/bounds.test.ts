@@ -15,8 +15,10 @@ test("a session and a tenant have a limited number of open requests; an ended re
   await bounds.take("acme", "b");
   expect(await detailOf(bounds.take("acme", "c"))).toMatch(/^429 3 requests to the tenant's ports are open/);
   expect(await detailOf(bounds.take("beta", "d"))).toBe("taken");
+  expect(bounds.size).toBe(4);
   first();
   first();
+  expect(bounds.size).toBe(3);
   expect(await detailOf(bounds.take("acme", "c"))).toBe("taken");
   expect(await detailOf(bounds.take("acme", "b"))).toMatch(/^429/);
 });

@@ -12,10 +12,16 @@ const perSecond = 500;
 export class Bounds {
   /** The number of open requests by session and by tenant. */
   readonly #open = new Map<string, number>();
+  #size = 0;
   readonly #rate: RateLimiterMemory;
 
   constructor(private readonly limits = { ofSession, ofTenant, perSecond }) {
     this.#rate = new RateLimiterMemory({ points: limits.perSecond, duration: 1 });
+  }
+
+  /** The number of open requests of all tenants. */
+  get size(): number {
+    return this.#size;
   }
 
   /** Counts a request for the tenant's rate only. Throws a Problem (429) if the rate is too high. */
@@ -42,10 +48,12 @@ export class Bounds {
       throw new Problem(429, `${most} requests to ${whose} ports are open. Close some of them.`, undefined, 1);
     }
     for (const key of keys) this.#open.set(key, (this.#open.get(key) ?? 0) + 1);
+    this.#size += 1;
     let isOver = false;
     return () => {
       if (isOver) return;
       isOver = true;
+      this.#size -= 1;
       for (const key of keys) {
         const left = (this.#open.get(key) ?? 1) - 1;
         if (left > 0) this.#open.set(key, left);

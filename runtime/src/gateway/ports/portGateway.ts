@@ -84,9 +84,9 @@ export class PortGateway {
     await once(this.server.listen(port, host), "listening");
   }
 
-  /** The number of open WebSockets. */
+  /** The number of open WebSockets and HTTP requests. */
   get size(): number {
-    return this.#webSockets.size;
+    return this.#webSockets.size + this.#bounds.size;
   }
 
   /** Closes idle connections, and closes the WebSockets with the code 1012. Resolves when the WebSockets have ended. */

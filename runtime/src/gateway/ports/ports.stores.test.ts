@@ -473,8 +473,11 @@ test("an HTTP answer that goes on is listed like a WebSocket, and can be closed 
   const list = async () => (await call(api, "GET", connections)).json.items;
   const [one] = await until("it is listed", 10, list, ({ length }) => length === 1);
   expect(one).toMatchObject({ kind: "port", port, by: "key:default" });
+  const metrics = () => api.app.get(Metrics).registry.getSingleMetricAsString("berth_open_connections");
+  expect(await metrics()).toMatch(/^berth_open_connections 1$/m);
   expect((await call(api, "DELETE", `${connections}/${one.id}`)).status).toBe(204);
   await expect(answer.toArray()).rejects.toThrow("aborted");
+  await until("it is no longer counted", 10, metrics, (text) => /^berth_open_connections 0$/m.test(text));
 });
 
 test("a refused WebSocket takes no place, also if its client does not close the connection", async () => {
