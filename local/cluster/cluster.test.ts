@@ -5,15 +5,16 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { describe, expect, it } from "vitest";
 import { machine, root } from "../../machine/machine.ts";
-import { addonManifests, fill } from "./addons.ts";
+import { addonManifests } from "./addons.ts";
 import { components, etcdEnvironment } from "./components.ts";
 import { configFiles } from "./configs.ts";
 import { certificates } from "./pki.ts";
 import { claimStateDir, refuseEarlierVersion, removeState } from "./state.ts";
+import { fill, filledYaml } from "./templates.ts";
 
 const { network } = machine;
 
-const configs = configFiles("127.0.0.1:5000/berth-local/pause:1");
+const configs = configFiles();
 
 describe("the cluster's daemons", () => {
   it("restart when a file changes that they read at their start", () => {
@@ -39,14 +40,18 @@ describe("the cluster's daemons", () => {
   });
 });
 
-describe("add-ons", () => {
+describe("templates", () => {
   it("have all their values filled in", () => {
-    expect(addonManifests()).not.toMatch(/\$\{/);
+    for (const text of [addonManifests(), ...Object.values(configs)]) expect(text).not.toContain("$" + "{");
     expect(addonManifests()).toMatch(/image: 127\.0\.0\.1:5000\/berth-local\/coredns:[0-9a-f]{12}/);
   });
 
   it("name a value that is missing", () => {
-    expect(() => fill("a: $" + "{B}", {})).toThrow("B");
+    expect(() => fill("a: $" + "{B}")).toThrow("B");
+  });
+
+  it("may have any value in YAML", () => {
+    expect(filledYaml("a: $" + "{b}/c", { b: "/d: e #f" })).toEqual({ a: "/d: e #f/c" });
   });
 });
 

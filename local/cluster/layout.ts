@@ -9,8 +9,6 @@ const inState = (name: string) => join(stateDir, name);
 
 export const etcDir = inState("etc");
 export const pkiDir = inState("pki");
-export const cniDir = join(etcDir, "cni");
-export const registryHostsDir = join(etcDir, "registries");
 export const etcdDir = inState("etcd");
 export const registryDir = inState("registry");
 export const containerdDir = inState("containerd");

@@ -6,11 +6,11 @@ import { waitFor } from "../lib/process.ts";
 import { step } from "../lib/steps.ts";
 import { addonsReady, applyAddons } from "./addons.ts";
 import * as components from "./components.ts";
-import { configFiles, files, registryConfig } from "./configs.ts";
+import { configFile, configFiles } from "./configs.ts";
 import { type ClusterDaemon, ensure } from "./daemons.ts";
-import { clusterImage, pushClusterImages } from "./images.ts";
+import { pushClusterImages } from "./images.ts";
 import { kubectl } from "./kubectl.ts";
-import { volumesDir, writeIfChanged } from "./layout.ts";
+import { etc, volumesDir, writeIfChanged } from "./layout.ts";
 import { ensureNode, runInNode } from "./node.ts";
 import { ensureCertificates } from "./pki.ts";
 
@@ -21,7 +21,7 @@ const { clusterDomain, dnsServiceIp, nodeIp, registry } = machine;
  * only the Debian packages. Returns a text for the step's line.
  */
 export async function registryUp(): Promise<string> {
-  writeIfChanged(files.registry, registryConfig());
+  writeIfChanged(etc("registry.yaml"), configFile("registry.yaml"));
   return report([
     await ensureNode(),
     await ensure(components.forwards),
@@ -41,7 +41,7 @@ export async function clusterUp(): Promise<void> {
 
 async function controlPlaneUp(): Promise<string> {
   await ensureCertificates();
-  for (const [path, content] of Object.entries(configFiles(clusterImage("pause")))) writeIfChanged(path, content);
+  for (const [path, content] of Object.entries(configFiles())) writeIfChanged(path, content);
   return report([
     await ensure(components.etcd),
     await ensureReady(components.apiserver, () => kubectl(["get", "--raw", "/readyz"])),

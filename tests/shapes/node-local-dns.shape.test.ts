@@ -6,11 +6,11 @@ import { patience } from "@berth/testing/until.ts";
 import { expect } from "vitest";
 import { stringify } from "yaml";
 import { kubelet } from "../../local/cluster/components.ts";
-import { files, kubeletConfig } from "../../local/cluster/configs.ts";
+import { configFile } from "../../local/cluster/configs.ts";
 import { ensure } from "../../local/cluster/daemons.ts";
 import { clusterImage } from "../../local/cluster/images.ts";
 import { kubectl } from "../../local/cluster/kubectl.ts";
-import { writeIfChanged } from "../../local/cluster/layout.ts";
+import { etc, writeIfChanged } from "../../local/cluster/layout.ts";
 import { runInNode } from "../../local/cluster/node.ts";
 import { machine } from "../../machine/machine.ts";
 import { resolvConf, testShape } from "./shape.ts";
@@ -56,7 +56,7 @@ testShape({
     await kubectl(["apply", "--server-side", "-f", "-"], stringify(server));
     await kubectl(["-n", "kube-system", "rollout", "status", `daemonset/${name}`, `--timeout=${120 * patience}s`]);
     // A restarted kubelet writes the new address into the resolv.conf of new pods.
-    writeIfChanged(files.kubelet, kubeletConfig().replace(machine.dnsServiceIp, address));
+    writeIfChanged(etc("kubelet.yaml"), configFile("kubelet.yaml").replace(machine.dnsServiceIp, address));
     await ensure(kubelet);
   },
   change: ({ config }) => {

@@ -6,9 +6,8 @@
  */
 import { parse, stringify } from "yaml";
 import { kubelet } from "../../local/cluster/components.ts";
-import { containerdConfig, kubeletConfig } from "../../local/cluster/configs.ts";
+import { configFile } from "../../local/cluster/configs.ts";
 import { type ClusterDaemon, ensure } from "../../local/cluster/daemons.ts";
-import { clusterImage } from "../../local/cluster/images.ts";
 import {
   containerdDir,
   containerdRunDir,
@@ -74,12 +73,12 @@ export async function startSecondNode(taint: Taint): Promise<void> {
   });
   writeIfChanged(
     files.containerd,
-    containerdConfig(clusterImage("pause"))
+    configFile("containerd.toml")
       .replaceAll(containerdDir, second(containerdDir))
       .replaceAll(containerdRunDir, second(containerdRunDir)),
   );
   const config = {
-    ...parse(kubeletConfig()),
+    ...parse(configFile("kubelet.yaml")),
     address,
     healthzPort: 10_348,
     tlsCertFile: pki("kubelet-2.crt"),

@@ -1,0 +1,19 @@
+/** Fills in the templates of the cluster's files: each `${name}` is replaced by a value of machine.ts or layout.ts. */
+import { parse } from "yaml";
+import { machine } from "../../machine/machine.ts";
+import * as layout from "./layout.ts";
+
+const common: Record<string, unknown> = { ...machine, ...layout };
+
+/** Returns the text with the values in place of their names. Throws for a name without a value. @param more further values */
+export function fill(template: string, more: Record<string, string> = {}): string {
+  return template.replaceAll(/\$\{(\w+)\}/g, (_, name: string) => {
+    const value = more[name] ?? common[name];
+    if (typeof value !== "string") throw new Error(`no value for \${${name}}`);
+    return value;
+  });
+}
+
+/** Reads YAML, and fills in each string of it. So a value may contain characters that mean something in YAML. */
+export const filledYaml = (template: string, more?: Record<string, string>): unknown =>
+  parse(template, (_, value) => (typeof value === "string" ? fill(value, more) : value));
