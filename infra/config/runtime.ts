@@ -46,6 +46,11 @@ export const limits = z
       .describe(
         "The time from the creation of a session's pod to its ready desktop. If the pod takes longer, the session fails.",
       ),
+    deadNodeTimeout: duration
+      .default("5m")
+      .describe(
+        "How long after its grace period a pod may take to end. Then its node counts as dead, and Berth removes the pod from the Kubernetes API by force, so that the session ends or resumes on another node. If the node only lost its network, the containers may still run there. 0s: Berth waits until the node answers or is removed from the cluster.",
+      ),
     logRetention: duration
       .default("7d")
       .describe(

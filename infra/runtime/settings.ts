@@ -202,6 +202,7 @@ function variables(
     MAX_STARTING: String(limits.starting),
     MAX_STARTING_PER_NODE: String(limits.startingPerNode),
     START_TIMEOUT_SECONDS: String(secondsOf(limits.startTimeout)),
+    DEAD_NODE_SECONDS: String(secondsOf(limits.deadNodeTimeout)),
     LOG_RETENTION_SECONDS: String(secondsOf(limits.logRetention)),
     SESSION_RETENTION_SECONDS: String(secondsOf(limits.sessionRetention)),
     EVENT_RETENTION_SECONDS: String(secondsOf(limits.eventRetention)),

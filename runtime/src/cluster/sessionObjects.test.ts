@@ -98,3 +98,22 @@ test("if the API server removes the image volume from the pod, the session fails
     reason: expect.stringContaining("set images.berthdVolume to copy"),
   });
 });
+
+test("a pod is deleted by its UID, by force only if this is asked for; and its deletion is overdue after its grace period", async () => {
+  const deleted: unknown[] = [];
+  const gone = refused(404, "not found");
+  const leaving = { metadata: { uid: "the-pod", deletionTimestamp: new Date(Date.now() - 60_000) } };
+  const core = {
+    readNamespacedSecret: gone,
+    readNamespacedPersistentVolumeClaim: gone,
+    readNamespacedPod: async () => leaving,
+    deleteNamespacedPod: async ({ body }: { body: unknown }) => void deleted.push(body),
+  } as unknown as CoreApi;
+  const objects = new SessionObjects(core, settings);
+  const { podObject, podOverdueSeconds = 0, podUid } = await objects.observe(place);
+  expect([podObject, Math.floor(podOverdueSeconds / 60)]).toEqual(["deleting", 1]);
+  await objects.removePod(place, podUid);
+  await objects.removePod(place, podUid, { isForced: true });
+  const preconditions = { uid: "the-pod" };
+  expect(deleted).toEqual([{ preconditions }, { preconditions, gracePeriodSeconds: 0 }]);
+});

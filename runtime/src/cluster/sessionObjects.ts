@@ -1,5 +1,5 @@
 /** Creates, reads and deletes a session's objects in the cluster. Each call may be repeated. */
-import type { KubernetesObject } from "@kubernetes/client-node";
+import type { KubernetesObject, V1Pod } from "@kubernetes/client-node";
 import pRetry from "p-retry";
 import { podTemplateHash } from "../domain/podTemplateHash.ts";
 import type { Session } from "../domain/session.ts";
@@ -92,6 +92,7 @@ export class SessionObjects {
     return {
       pod: viewPod(pod),
       podUid: pod?.metadata?.uid,
+      podOverdueSeconds: overdueSeconds(pod),
       podObject: stateOf(pod),
       secret: stateOf(secret),
       claim: stateOf(claim),
@@ -123,11 +124,15 @@ export class SessionObjects {
     }
   }
 
-  /** Starts the deletion of the pod with this UID, but not of a later pod with the same name. */
-  async removePod(session: NamespacedSession, uid: string | undefined): Promise<void> {
+  /**
+   * Starts the deletion of the pod with this UID, but not of a later pod with the same name. With `isForced`, the pod object is
+   * gone at once, although its containers may still run.
+   */
+  async removePod(session: NamespacedSession, uid: string | undefined, { isForced = false } = {}): Promise<void> {
     if (uid === undefined) return;
+    const body = { preconditions: { uid }, ...(isForced && { gracePeriodSeconds: 0 }) };
     try {
-      await this.core.deleteNamespacedPod({ ...at(session), body: { preconditions: { uid } } });
+      await this.core.deleteNamespacedPod({ ...at(session), body });
     } catch (error) {
       const kind = refusalOf(error)?.kind;
       if (kind !== "missing" && kind !== "conflict") throw error;
@@ -189,6 +194,12 @@ async function read<T>(call: () => Promise<T>): Promise<T | undefined> {
     if (refusalOf(error)?.kind === "missing") return undefined;
     throw error;
   }
+}
+
+/** See `Observed`. Kubernetes sets the time of a deletion to the end of the grace period. */
+function overdueSeconds(pod: V1Pod | undefined): number | undefined {
+  const end = pod?.metadata?.deletionTimestamp;
+  return end === undefined ? undefined : (Date.now() - end.getTime()) / 1_000;
 }
 
 function stateOf(object: KubernetesObject | undefined): Observed["secret"] {

@@ -138,6 +138,8 @@ export const Variables = z.object({
   PROMETHEUS_URL: address.optional(),
   /** How many seconds a session may take from `starting` to `running`; after that the session fails. Default 300. */
   START_TIMEOUT_SECONDS: atLeastOne("a number of seconds", 300),
+  /** How many seconds after its grace period a pod may take to end, before it is removed by force. 0: never. Default 300. */
+  DEAD_NODE_SECONDS: notNegative("a number of seconds", 300),
   /** How many requests one key may make per minute. Default 600. */
   RATE_LIMIT_PER_MINUTE: atLeastOne("a number of requests", 600),
   /**

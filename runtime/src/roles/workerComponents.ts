@@ -52,6 +52,7 @@ export interface WorkerSurroundings {
     | "MAX_STARTING"
     | "MAX_STARTING_PER_NODE"
     | "START_TIMEOUT_SECONDS"
+    | "DEAD_NODE_SECONDS"
     | "LEASE_NAMESPACE"
     | "LOG_RETENTION_SECONDS"
     | keyof HistoryLimits
@@ -135,7 +136,7 @@ export function workerComponents(surroundings: WorkerSurroundings) {
         logger.warn({ err: error }, "sessions of closed tenants could not be ended now; the sweep will end them"),
     );
   });
-  const limits = { startTimeoutSeconds: config.START_TIMEOUT_SECONDS };
+  const limits = { startTimeoutSeconds: config.START_TIMEOUT_SECONDS, deadNodeSeconds: config.DEAD_NODE_SECONDS };
   const pods = new PodAccess(kubeConfig);
   const logs: ReconcilerOptions["logs"] = {
     tail: (session) => logTail(pods, session, logger),
@@ -143,7 +144,7 @@ export function workerComponents(surroundings: WorkerSurroundings) {
       if (config.LOG_RETENTION_SECONDS > 0) await records.logs.keep(id, log);
     },
   };
-  const reconciler = new Reconciler({ queries, commands, objects, logs, planner, tenants, limits, metrics });
+  const reconciler = new Reconciler({ queries, commands, objects, logs, planner, tenants, limits, metrics, logger });
   addSessionFigures(metrics, { counts: records.counts, isLeader, startTimeoutSeconds: config.START_TIMEOUT_SECONDS });
   const history = new HistoryExpiry({
     history: new History(database),

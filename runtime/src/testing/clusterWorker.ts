@@ -95,6 +95,7 @@ export async function startClusterWorker(options: ClusterWorkerOptions): Promise
       MAX_STARTING: options.maxStarting ?? 10,
       MAX_STARTING_PER_NODE: 3,
       START_TIMEOUT_SECONDS: options.startTimeoutSeconds ?? 300 * patience,
+      DEAD_NODE_SECONDS: 300 * patience,
       LEASE_NAMESPACE: options.namespace,
       LOG_RETENTION_SECONDS: 600,
       SESSION_RETENTION_SECONDS: 86_400,

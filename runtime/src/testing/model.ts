@@ -33,6 +33,8 @@ export class Model {
   fault: () => Fault = () => "none";
   /** Waits before each call, so that other calls can come in between. */
   pause: () => Promise<void> = async () => {};
+  /** How long the deletion of each pod is overdue. */
+  podOverdueSeconds = 0;
   #uids = 0;
 
   create(id: string, changes: Partial<Session> = {}): void {
@@ -131,10 +133,12 @@ export class Model {
     },
     observe: ({ id }) => this.#call(() => this.#observe(id)),
     observePod: ({ id }) => this.#call(() => this.#observe(id)),
-    removePod: ({ id }, uid) =>
+    removePod: ({ id }, uid, { isForced = false } = {}) =>
       this.#call(() => {
-        const pod = this.cluster.get(id)?.pod;
-        if (pod !== undefined && pod.uid === uid) pod.leaving = true;
+        const objects = this.cluster.get(id);
+        if (objects?.pod === undefined || objects.pod.uid !== uid) return;
+        if (isForced) delete objects.pod;
+        else objects.pod.leaving = true;
       }),
     remove: ({ id }) =>
       this.#call(() => {
@@ -160,6 +164,7 @@ export class Model {
       claim: of(objects?.claim),
       podObject: leaves ? "deleting" : of(pod !== undefined),
       podUid: pod?.uid,
+      podOverdueSeconds: leaves ? this.podOverdueSeconds : undefined,
       pod:
         pod === undefined
           ? { is: "absent" }

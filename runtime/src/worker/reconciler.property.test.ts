@@ -7,7 +7,7 @@ import { expect, test, vi } from "vitest";
 import { isFinal, type SessionEvent } from "../domain/states/state.ts";
 import type { Tenant } from "../domain/tenants.ts";
 import { Metrics } from "../telemetry/metrics.ts";
-import { tenant } from "../testing/fixtures.ts";
+import { silent, tenant } from "../testing/fixtures.ts";
 import { type Fault, Model } from "../testing/model.ts";
 import { Reconciler } from "./reconciler.ts";
 
@@ -68,8 +68,9 @@ function open(changes: Parameters<typeof tenant>[1] = {}) {
     planner: model.planner,
     logs: model.logs,
     tenants,
-    limits: { startTimeoutSeconds: 300 },
+    limits: { startTimeoutSeconds: 300, deadNodeSeconds: 300 },
     metrics: new Metrics(),
+    logger: silent,
   });
   /** Ends the faults: the cluster makes progress, and the sweep triggers all sessions. */
   const settle = async () => {
@@ -81,6 +82,15 @@ function open(changes: Parameters<typeof tenant>[1] = {}) {
     }
   };
   return { model, reconciler, tenants, settle };
+}
+
+/** From now on, each session has been in its state for so many seconds. */
+function stayInState(model: Model, secondsInState: number): void {
+  const { findTimed } = model.queries;
+  model.queries.findTimed = async (id) => {
+    const found = await findTimed(id);
+    return found && { ...found, secondsInState };
+  };
 }
 
 /**
@@ -228,14 +238,44 @@ test("a pod is made without a look for it if the session was just admitted, but 
   model.create(id, { state: "starting" });
   await reconciler.reconcile(id, { isAdmitted: true });
   expect([look.mock.calls.length, model.cluster.get(id)?.pod?.state]).toEqual([0, "pending"]);
-  const { findTimed } = model.queries;
-  model.queries.findTimed = async (id) => {
-    const found = await findTimed(id);
-    return found && { ...found, secondsInState: 301 };
-  };
+  stayInState(model, 301);
   await reconciler.reconcile(id, { isAdmitted: true });
   expect([look.mock.calls.length, model.rows.get(id)?.cause]).toEqual([1, "start-timeout"]);
 });
+
+test.each([
+  ["suspending", "suspended"],
+  ["stopping", "stopped"],
+] as const)(
+  "a session that is %s leaves a node that does not answer, but not before the node counts as dead",
+  async (state, end) => {
+    const { model, reconciler, settle } = open();
+    model.create(id);
+    await settle();
+    model.wish(id, state === "stopping" ? wishes.stop : wishes.suspend);
+    const pod = () => model.cluster.get(id)?.pod;
+    const reconciles = async () => {
+      for (let count = 0; count < 3; count += 1) await reconciler.reconcile(id);
+    };
+    // The node never confirms the pod's end, so the model makes no progress.
+    await reconciles();
+    for (const [overdue, seconds] of [
+      [300, 301],
+      [301, 300],
+    ] as const) {
+      model.podOverdueSeconds = overdue;
+      stayInState(model, seconds);
+      await reconciles();
+      expect(pod()).toBeDefined();
+    }
+    model.podOverdueSeconds = 301;
+    stayInState(model, 301);
+    await reconciles();
+    expect(pod()).toBeUndefined();
+    await settle();
+    expect(model.rows.get(id)?.state).toBe(end);
+  },
+);
 
 test("a session that was ending ends, although its tenant and its namespace are gone", async () => {
   const { model, tenants, settle } = open();

@@ -3,6 +3,7 @@
  * what the session's row says, or writes into the row what has happened in the cluster.
  */
 
+import type { Logger } from "pino";
 import { refusalOf, troubleOf } from "../cluster/kubernetes.ts";
 import { lastLine } from "../cluster/logTail.ts";
 import { shorten } from "../cluster/podView.ts";
@@ -18,6 +19,7 @@ import {
   decideRun,
   decideStart,
   drained,
+  isNodeDead,
   type Limits,
 } from "../domain/states/decide.ts";
 import { hasPod, isFinal, type SessionEvent } from "../domain/states/state.ts";
@@ -57,6 +59,7 @@ export interface ReconcilerOptions {
   tenants: Pick<TenantsFile, "get" | "generation" | "isClosed">;
   limits: Limits;
   metrics: Pick<Metrics, "startDuration" | "stopDuration" | "quotaRefusals">;
+  logger: Pick<Logger, "warn">;
 }
 
 const worker: Actor = { name: "worker" };
@@ -182,11 +185,13 @@ export class Reconciler {
   }
 
   async #down(timed: TimedSession, tenant: Tenant | undefined): Promise<Reconciliation> {
-    const { objects } = this.options;
+    const { limits, objects } = this.options;
     const { session } = timed;
     try {
       const observed = await objects.observe(session);
-      const action = decideDown(session, observed, tenant?.retentionSeconds ?? 0);
+      const action: Action = isNodeDead(timed, observed, limits)
+        ? { do: "forcePod" }
+        : decideDown(session, observed, tenant?.retentionSeconds ?? 0);
       const removes = action.do === "remove" || action.do === "removePod";
       if (removes && observed.podObject !== "absent") await this.#keepLog(session);
       if (action.do === "remove") {
@@ -231,6 +236,13 @@ export class Reconciler {
         return this.#apply(session, action.event);
       case "removePod":
         await this.options.objects.removePod(session, podUid);
+        return this.#again(timed);
+      case "forcePod":
+        this.options.logger.warn(
+          { sessionId: session.id },
+          "the pod is removed by force, because its node does not answer",
+        );
+        await this.options.objects.removePod(session, podUid, { isForced: true });
         return this.#again(timed);
       case "nothing":
         return { outcome: "settled", session };

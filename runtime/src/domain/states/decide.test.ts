@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { session, tenant } from "../../testing/fixtures.ts";
 import type { Session } from "../session.ts";
-import { decideDown, decideEnd, decideRun, decideStart, type Observed } from "./decide.ts";
+import { decideDown, decideEnd, decideRun, decideStart, isNodeDead, type Observed } from "./decide.ts";
 import type { PodView } from "./podView.ts";
 
 const acme = tenant("acme");
@@ -9,6 +9,7 @@ const drainTo = (onDrain: "end" | "resume") => tenant("acme", { onDrain });
 const none: Observed = {
   pod: { is: "absent" },
   podUid: undefined,
+  podOverdueSeconds: undefined,
   secret: "absent",
   claim: "absent",
   podObject: "absent",
@@ -16,6 +17,7 @@ const none: Observed = {
 const up: Observed = {
   pod: { is: "ready", ip: "10.0.0.1" },
   podUid: "pod-1",
+  podOverdueSeconds: undefined,
   secret: "present",
   claim: "present",
   podObject: "present",
@@ -108,6 +110,15 @@ test("suspending removes the pod and keeps the rest", () => {
   expect(down({ state: "suspending" }, { ...up, podObject: "deleting" })).toEqual({ do: "wait" });
   expect(down({ state: "suspending" }, podless)).toEqual({ do: "apply", event: { type: "vacated" } });
   expect(down({ state: "suspended" }, podless)).toEqual({ do: "nothing" });
+});
+
+test("a node counts as dead if both the deletion of its pod is overdue and the session's state lasts for longer than the limit", () => {
+  const isDead = (secondsInState: number, podOverdueSeconds: number | undefined, deadNodeSeconds = 300) =>
+    isNodeDead({ secondsInState }, { podOverdueSeconds }, { deadNodeSeconds });
+  expect(isDead(301, 301)).toBe(true);
+  // The deletion began late; or the clock of this process is wrong; or there is no deletion.
+  expect([isDead(999, 300), isDead(300, 999), isDead(999, undefined)]).toEqual([false, false, false]);
+  expect(isDead(9_999, 9_999, 0)).toBe(false);
 });
 
 test("a suspended session without its workspace can't resume, and a pod that it should not have is removed", () => {

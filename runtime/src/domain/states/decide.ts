@@ -17,6 +17,11 @@ export interface Observed {
   podObject: ObjectState;
   /** The pod's UID, which differs from the UID of a later pod with the same name; undefined if there is no pod. */
   podUid: string | undefined;
+  /**
+   * How many seconds ago the pod's deletion should have been complete, because its grace period was over, by this process's clock.
+   * Negative: the grace period lasts longer. Undefined: the pod is not being deleted.
+   */
+  podOverdueSeconds: number | undefined;
   /** The session's Secret, which owns the pod and the volume claim. */
   secret: ObjectState;
   claim: ObjectState;
@@ -27,6 +32,8 @@ export type Action =
   | { do: "create" }
   /** Delete the pod and keep the workspace. */
   | { do: "removePod" }
+  /** Remove the pod object without waiting until the pod's node confirms that the containers have ended. */
+  | { do: "forcePod" }
   /** Delete all objects of the session. */
   | { do: "remove" }
   /** Apply the event to the row. */
@@ -39,6 +46,8 @@ export type Action =
 export interface Limits {
   /** How many seconds a session may take from `starting` to `running`. */
   startTimeoutSeconds: number;
+  /** After how many seconds of an overdue deletion a pod's node counts as dead; 0: never. */
+  deadNodeSeconds: number;
 }
 
 /** How many seconds a session may be in `starting` if its pod needs a person's help, for example because an image is missing. */
@@ -68,7 +77,7 @@ export function decideEnd(timed: TimedSession, tenant: Tenant | undefined): Acti
 export function decideStart(
   { secondsInState }: Pick<TimedSession, "secondsInState">,
   { pod }: Pick<Observed, "pod">,
-  { startTimeoutSeconds }: Limits,
+  { startTimeoutSeconds }: Pick<Limits, "startTimeoutSeconds">,
 ): Action {
   const late = secondsInState > startTimeoutSeconds;
   switch (pod.is) {
@@ -129,6 +138,18 @@ export function drained(session: Session, reason: string, tenant: Tenant | undef
   return tenant?.onDrain === "resume" && session.workspaceMode === "persistent"
     ? { type: "displaced", reason }
     : { type: "fail", cause: "node-drain", reason };
+}
+
+/**
+ * Whether to remove the session's pod by force, because its node does not confirm that the pod's containers have ended. The
+ * database's clock has to agree that the state has lasted so long, because the clock of this process may be wrong.
+ */
+export function isNodeDead(
+  { secondsInState }: Pick<TimedSession, "secondsInState">,
+  { podOverdueSeconds = 0 }: Pick<Observed, "podOverdueSeconds">,
+  { deadNodeSeconds }: Pick<Limits, "deadNodeSeconds">,
+): boolean {
+  return deadNodeSeconds > 0 && Math.min(secondsInState, podOverdueSeconds) > deadNodeSeconds;
 }
 
 /**
