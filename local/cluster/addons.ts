@@ -1,9 +1,8 @@
 /** What the cluster has before any stack: the add-ons for DNS and storage, and the API server's rights on the kubelet. */
-import { readFileSync } from "node:fs";
 import { clusterImage } from "./images.ts";
 import { kubectl } from "./kubectl.ts";
 import { kubeletClientUser } from "./pki.ts";
-import { fill } from "./templates.ts";
+import { fill, template } from "./templates.ts";
 
 const manifests = ["kubelet-api", "coredns", "local-path"];
 
@@ -15,9 +14,7 @@ export function addonManifests(): string {
     volumeImage: clusterImage("volume"),
     kubeletClientUser,
   };
-  return manifests
-    .map((name) => fill(readFileSync(new URL(`manifests/${name}.yaml`, import.meta.url), "utf8"), values))
-    .join("---\n");
+  return manifests.map((name) => fill(template(`manifests/${name}.yaml`), values)).join("---\n");
 }
 
 /**

@@ -1,11 +1,10 @@
 /** The daemons of the cluster. daemons.yaml has their programs, arguments and files. */
-import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { machine } from "../../machine/machine.ts";
 import { architecture } from "../lib/obtain.ts";
 import { program } from "./build.ts";
 import type { ClusterDaemon } from "./daemons.ts";
-import { filledYaml } from "./templates.ts";
+import { filledYaml, template } from "./templates.ts";
 
 const { apiNodePort, nodeIp, registryPort, sandboxNodePort } = machine;
 
@@ -16,26 +15,20 @@ interface Described extends Pick<ClusterDaemon, "files" | "stopMs"> {
   flags?: Record<string, string | number | boolean>;
 }
 
-const described = filledYaml(readFileSync(new URL("daemons.yaml", import.meta.url), "utf8")) as Record<
-  string,
-  Described
->;
-
-function daemon(name: string): ClusterDaemon {
-  const { command = program(name), args = [], flags = {}, ...more } = described[name] as Described;
-  return {
-    name,
-    command,
-    args: [...args, ...Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`)],
-    ...more,
-  };
-}
+const described = filledYaml(template("daemons.yaml")) as Record<string, Described>;
 
 /** On a processor other than amd64, Debian 12's etcd starts only if ETCD_UNSUPPORTED_ARCH names the processor. Pure. */
 export const etcdEnvironment = (architecture: string) =>
   architecture === "amd64" ? {} : { env: { ETCD_UNSUPPORTED_ARCH: architecture } };
 
-export const etcd: ClusterDaemon = { ...daemon("etcd"), ...etcdEnvironment(architecture) };
+function daemon(name: string): ClusterDaemon {
+  const { command = program(name), args = [], flags = {}, ...more } = described[name] as Described;
+  const options = Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`);
+  const environment = name === "etcd" ? etcdEnvironment(architecture) : {};
+  return { name, command, args: [...args, ...options], ...more, ...environment };
+}
+
+export const etcd = daemon("etcd");
 export const registryDaemon = daemon("registry");
 export const containerd = daemon("containerd");
 export const apiserver = daemon("kube-apiserver");
@@ -66,15 +59,4 @@ export const forwards: ClusterDaemon = {
 };
 
 /** All daemons, in the order in which `npm run status` shows them. */
-export const components = [
-  forwards,
-  registryDaemon,
-  etcd,
-  containerd,
-  apiserver,
-  controllerManager,
-  scheduler,
-  kubelet,
-  kubeProxy,
-  netpol,
-];
+export const components = [forwards, ...Object.keys(described).map(daemon)];

@@ -7,8 +7,9 @@ import { execa } from "execa";
 import { stringify } from "yaml";
 import { machine } from "../../machine/machine.ts";
 import { etc, pki, pkiDir, writeIfChanged } from "./layout.ts";
+import { filledYaml, template } from "./templates.ts";
 
-const { apiServiceIp, clusterDomain, context, kubeconfig, nodeIp, nodeName } = machine;
+const { kubeconfig } = machine;
 
 interface Certificate {
   name: string;
@@ -21,37 +22,10 @@ interface Certificate {
 
 const authorities = ["ca", "front-proxy-ca", "etcd-ca"];
 
-const apiService = "kubernetes.default.svc";
-const apiNames = ["kubernetes", "kubernetes.default", apiService, `${apiService}.${clusterDomain}`];
-
 /** RBAC binds this user to system:kubelet-api-admin. */
 export const kubeletClientUser = "kube-apiserver-kubelet-client";
 
-export const certificates: Certificate[] = [
-  { name: "etcd", ca: "etcd-ca", subject: "/CN=etcd", usage: "serverAuth,clientAuth", names: ["IP:127.0.0.1"] },
-  { name: "apiserver-etcd", ca: "etcd-ca", subject: "/CN=kube-apiserver", usage: "clientAuth" },
-  {
-    name: "apiserver",
-    ca: "ca",
-    subject: "/CN=kube-apiserver",
-    usage: "serverAuth",
-    names: [...apiNames.map((name) => `DNS:${name}`), `IP:${nodeIp}`, `IP:${apiServiceIp}`],
-  },
-  { name: "apiserver-kubelet", ca: "ca", subject: `/CN=${kubeletClientUser}`, usage: "clientAuth" },
-  { name: "front-proxy", ca: "front-proxy-ca", subject: "/CN=front-proxy-client", usage: "clientAuth" },
-  { name: "admin", ca: "ca", subject: "/O=system:masters/CN=admin", usage: "clientAuth" },
-  { name: "controller-manager", ca: "ca", subject: "/CN=system:kube-controller-manager", usage: "clientAuth" },
-  { name: "scheduler", ca: "ca", subject: "/CN=system:kube-scheduler", usage: "clientAuth" },
-  { name: "proxy", ca: "ca", subject: "/CN=system:kube-proxy", usage: "clientAuth" },
-  { name: "kubelet", ca: "ca", subject: `/O=system:nodes/CN=system:node:${nodeName}`, usage: "clientAuth" },
-  {
-    name: "kubelet-server",
-    ca: "ca",
-    subject: `/O=system:nodes/CN=system:node:${nodeName}`,
-    usage: "serverAuth",
-    names: [`DNS:${nodeName}`, `IP:${nodeIp}`],
-  },
-];
+export const certificates = filledYaml(template("certificates.yaml"), { kubeletClientUser }) as Certificate[];
 
 /** The users that have a kubeconfig in etc/. The admin's kubeconfig is the file `kubeconfig`. */
 const users = ["controller-manager", "scheduler", "proxy", "kubelet"];
@@ -105,22 +79,6 @@ async function makeServiceAccountKey(): Promise<void> {
 
 function kubeconfigOf(user: string): string {
   const data = (file: string) => readFileSync(pki(file)).toString("base64");
-  return stringify({
-    apiVersion: "v1",
-    kind: "Config",
-    clusters: [
-      {
-        name: context,
-        cluster: { server: `https://${nodeIp}:6443`, "certificate-authority-data": data("ca.crt") },
-      },
-    ],
-    users: [
-      {
-        name: user,
-        user: { "client-certificate-data": data(`${user}.crt`), "client-key-data": data(`${user}.key`) },
-      },
-    ],
-    contexts: [{ name: context, context: { cluster: context, user } }],
-    "current-context": context,
-  });
+  const values = { user, authority: data("ca.crt"), certificate: data(`${user}.crt`), key: data(`${user}.key`) };
+  return stringify(filledYaml(template("kubeconfig.yaml"), values));
 }

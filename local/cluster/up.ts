@@ -25,7 +25,7 @@ export async function registryUp(): Promise<string> {
   return report([
     await ensureNode(),
     await ensure(components.forwards),
-    await ensureReady(components.registryDaemon, registryServes),
+    await ensureReady(components.registryDaemon, async () => (await fetch(`http://${registry}/v2/`)).ok),
   ]);
 }
 
@@ -79,10 +79,6 @@ async function addonsUp(): Promise<void> {
   const resolver = new Resolver({ timeout: 500, tries: 1 });
   resolver.setServers([dnsServiceIp]);
   await waitFor("The cluster's DNS", 60, () => resolver.resolve4(`kubernetes.default.svc.${clusterDomain}`));
-}
-
-async function registryServes(): Promise<boolean> {
-  return (await fetch(`http://${registry}/v2/`)).ok;
 }
 
 /**
