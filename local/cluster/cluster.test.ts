@@ -9,7 +9,7 @@ import { addonManifests } from "./addons.ts";
 import { components, etcdEnvironment } from "./components.ts";
 import { configFiles } from "./configs.ts";
 import { certificates } from "./pki.ts";
-import { claimStateDir, refuseEarlierVersion, removeState } from "./state.ts";
+import { claimStateDir, removeState } from "./state.ts";
 import { fill, filledYaml } from "./templates.ts";
 
 const { network } = machine;
@@ -108,14 +108,6 @@ describe("the state directory", () => {
     claimStateDir(dir);
     expect(readdirSync(dir)).toEqual(["README"]);
     expect(readFileSync(join(dir, "README"), "utf8")).not.toContain("removal");
-  });
-
-  it("of a version whose cluster was spread over the machine is refused", () => {
-    const dir = folder();
-    mkdirSync(join(dir, "etcd"));
-    writeFileSync(join(dir, "README"), "The state of Berth's local cluster.");
-    for (const use of [claimStateDir, refuseEarlierVersion]) expect(() => use(dir)).toThrow(/purge in its checkout/);
-    expect(readdirSync(dir).sort()).toEqual(["README", "etcd"]);
   });
 
   it("is refused where its cluster has other addresses", () => {

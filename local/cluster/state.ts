@@ -22,7 +22,7 @@ const beingRemoved = "Its removal has begun.\n";
 /**
  * Makes the directory and writes the ownership file. If a purge of the directory was killed, the purge is completed first.
  * @throws UserError if the directory belongs to somebody else, because a purge would remove its files; or if the directory
- * contains the state of an earlier version, or a cluster with other addresses
+ * contains a cluster with other addresses
  */
 export function claimStateDir(dir = stateDir): void {
   mkdirSync(dir, { recursive: true });
@@ -31,32 +31,15 @@ export function claimStateDir(dir = stateDir): void {
       `${dir} holds files that aren't Berth's: set BERTH_STATE to a folder that is empty or does not exist yet.`,
     );
   if (isClaimed(dir) && readFileSync(ownershipFile(dir), "utf8").includes(beingRemoved)) empty(dir);
-  refuseEarlierVersion(dir);
   if (isClaimed(dir) && readFileSync(ownershipFile(dir), "utf8") === text) return;
   if (existsSync(join(dir, "etcd")))
     throw new UserError(
-      `The addresses of the cluster in ${dir} are not in ${network}, and the addresses of a cluster can't be changed: set BERTH_NETWORK as it was when the cluster was made, or remove the cluster (npm run down -- --purge).`,
+      `The cluster in ${dir} was not made for the addresses ${network}, and the addresses of a cluster can't be changed: set BERTH_NETWORK as it was when the cluster was made, or remove the cluster (npm run down -- --purge, in the checkout that made the cluster).`,
     );
   // If the folder has no other file, the ownership file is written without a temporary file. Otherwise a killed run could
   // leave a temporary file but no ownership file, and the folder would not count as Berth's.
   if (readdirSync(dir).length <= 1) writeFileSync(ownershipFile(dir), text);
   else writeIfChanged(ownershipFile(dir), text);
-}
-
-/**
- * Refuses the state of an earlier version, whose cluster had no separate namespaces. The README of that version names no
- * addresses.
- * @throws UserError for the state of such a cluster
- */
-export function refuseEarlierVersion(dir = stateDir): void {
-  if (
-    isClaimed(dir) &&
-    existsSync(join(dir, "etcd")) &&
-    !readFileSync(ownershipFile(dir), "utf8").includes("addresses")
-  )
-    throw new UserError(
-      `${dir} belongs to an earlier version of Berth, and only that version can remove the directory: run npm run down -- --purge in its checkout.`,
-    );
 }
 
 /**

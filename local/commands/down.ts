@@ -1,6 +1,6 @@
 /** Stops everything on this machine. */
 import { nodePid, stopNode } from "../cluster/node.ts";
-import { refuseEarlierVersion, removeState } from "../cluster/state.ts";
+import { removeState } from "../cluster/state.ts";
 import { stopDocker } from "../docker.ts";
 import { aptEnded, installedPackages } from "../host/packages.ts";
 import { claim } from "../lib/process.ts";
@@ -9,7 +9,6 @@ import { step } from "../lib/steps.ts";
 /** @param purge whether to remove all state too. Built programs stay in the cache */
 export async function down(purge: boolean): Promise<void> {
   claim();
-  refuseEarlierVersion();
   await aptEnded();
   await step("Stop the Docker daemon", stopDocker);
   const packages = purge ? await installedPackages() : [];
