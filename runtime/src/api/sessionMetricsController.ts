@@ -15,6 +15,9 @@ import { timeText } from "./times.ts";
 
 const bytes = (description?: string) => z.number().meta(description === undefined ? {} : { description });
 
+const fileSystems =
+  "The file systems of the workspace and of /tmp. Of a folder on the node's disk (/tmp, an ephemeral workspace, a local volume), this is the node's whole disk.";
+
 const SessionMetricsJson = z
   .object({
     at: z.iso.datetime(),
@@ -27,7 +30,9 @@ const SessionMetricsJson = z
       cacheBytes: bytes(),
       limitBytes: z.number().nullable().meta({ description: "The limit in bytes; null if there is no limit." }),
     }),
-    disks: z.array(z.object({ path: z.string(), usedBytes: bytes(), totalBytes: bytes() })),
+    disks: z
+      .array(z.object({ path: z.string(), usedBytes: bytes(), totalBytes: bytes() }))
+      .meta({ description: fileSystems }),
     network: z.object({ receivedBytes: bytes("Bytes of the pod since its start."), sentBytes: bytes() }),
     processes: z.int(),
   })
@@ -47,7 +52,9 @@ const SessionMetricsHistoryJson = z
           at: z.iso.datetime(),
           cpus: figure("The mean number of CPUs in use."),
           memoryBytes: figure("The maximum of memory in use, without the cache that the kernel can free."),
-          disks: z.array(z.object({ path: z.string(), usedBytes: bytes("The maximum number of bytes in use.") })),
+          disks: z
+            .array(z.object({ path: z.string(), usedBytes: bytes("The maximum number of bytes in use.") }))
+            .meta({ description: fileSystems }),
           network: z.object({
             receivedBytesPerSecond: figure("The mean number of bytes that the pod received per second."),
             sentBytesPerSecond: figure("The mean number of bytes that the pod sent per second."),
