@@ -86,4 +86,10 @@ interface Ranges {
 export const nodeRanges = ({ network, prometheus }: Ranges): string[] | null =>
   network.nodes ?? prometheus.kubelets?.nodes ?? null;
 
+/** The address ranges that stay closed in every `egress`: those of the Kubernetes API, and those of the nodes as far as known. */
+export const closedRanges = (config: Ranges & { kubernetesApi: { cidr: string }[] }): string[] => [
+  ...config.kubernetesApi.map(({ cidr }) => cidr),
+  ...(nodeRanges(config) ?? []),
+];
+
 export type DnsConfig = z.output<typeof dns>;

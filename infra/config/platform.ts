@@ -171,8 +171,6 @@ export const migrationTimeout = timeout("24h")
     "How long the Job `migrate` may change the tables of the database before `pulumi up` fails. The next `up` continues where the Job stopped. A large database needs more than `rolloutTimeout`; see docs/upgrading.md. Allowed: 10s to 24h. Null: `rolloutTimeout`.",
   );
 
-/** A range of addresses, and the port at which pods reach the Kubernetes API there. */
-export type ApiEndpoint = z.output<typeof kubernetesApi>[number];
 export type ApiConfig = z.output<typeof api>;
 /** The config of a gateway with separate pods. */
 export type GatewayConfig = Exclude<z.output<typeof gateway>, "inside">;

@@ -6,7 +6,7 @@ import * as k8s from "@pulumi/kubernetes";
 import type * as pulumi from "@pulumi/pulumi";
 import { contains } from "../config/cidr.ts";
 import type { DnsConfig } from "../config/network.ts";
-import { dnsPorts, type PeerPort } from "./network.ts";
+import { dnsPorts, type PeerPort, tcp } from "./network.ts";
 
 interface CiliumRule {
   toEntities: ("kube-apiserver" | "host" | "remote-node")[];
@@ -31,6 +31,10 @@ export const toNodes = (
   endpointSelector: { matchLabels },
   egress: [{ toEntities, toPorts: [{ ports: ports.map(({ port, protocol }) => ({ port: String(port), protocol })) }] }],
 });
+
+/** The spec of a policy that lets the pods connect to the Kubernetes API servers, on the ports of `kubernetesApi`. */
+export const toApiServers = (matchLabels: Record<string, string>, kubernetesApi: { port: number }[]): CiliumSpec =>
+  toNodes(matchLabels, ["kube-apiserver"], tcp(...new Set(kubernetesApi.map(({ port }) => port))));
 
 /** The link-local ranges. A DNS server with such an address runs on the pod's own node. */
 const linkLocal = ["169.254.0.0/16", "fe80::/10"];

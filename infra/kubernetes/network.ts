@@ -59,6 +59,10 @@ export interface Opening {
   ports: Port[];
 }
 
+/** The openings for connections to these address ranges, each with its port. */
+export const toAddresses = (addresses: { cidr: string; port: number }[]): Opening[] =>
+  addresses.map(({ cidr, port }) => ({ to: [{ ipBlock: { cidr } }], ports: tcp(port) }));
+
 /** The spec of a policy that lets the pods connect to the peers and ports of all openings. */
 export const allowEgress = (target: Record<string, string>, openings: Opening[]): Spec => ({
   podSelector: { matchLabels: target },

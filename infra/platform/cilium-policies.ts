@@ -1,6 +1,6 @@
 /** All CiliumNetworkPolicies of the platform's namespace, for `network.policies: cilium`. */
 import { adapterApis } from "../config/adapter-apis.ts";
-import { type CiliumSpec, ciliumDns, toNodes } from "../kubernetes/cilium.ts";
+import { type CiliumSpec, ciliumDns, toApiServers, toNodes } from "../kubernetes/cilium.ts";
 import { type Component, selector } from "../kubernetes/labels.ts";
 import { tcp } from "../kubernetes/network.ts";
 import type { Reachable } from "./network-policies.ts";
@@ -14,11 +14,10 @@ export function platformCiliumPolicies(config: Reachable): Record<string, Cilium
     "prometheus",
     ...(adapterApis(config).length > 0 ? (["prometheus-adapter"] as const) : []),
   ];
-  const apiPorts = tcp(...new Set(config.kubernetesApi.map(({ port }) => port)));
   return {
     ...ciliumDns(config.network.dns),
     ...Object.fromEntries(
-      callers.map((caller) => [`${caller}-kubernetes`, toNodes(selector(caller), ["kube-apiserver"], apiPorts)]),
+      callers.map((caller) => [`${caller}-kubernetes`, toApiServers(selector(caller), config.kubernetesApi)]),
     ),
     ...(config.prometheus.kubelets && {
       "prometheus-kubelets": toNodes(selector("prometheus"), ["host", "remote-node"], tcp(10250)),

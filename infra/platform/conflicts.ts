@@ -3,7 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { adapterApis } from "../config/adapter-apis.ts";
 import { contains, exceptionsIn, rangeOfAddress } from "../config/cidr.ts";
 import type { Config } from "../config/config.ts";
-import { nodeRanges } from "../config/network.ts";
+import { closedRanges } from "../config/network.ts";
 import { type ApiServer, type ClusterAccess, cluster, type Found, unreadText } from "../kubernetes/cluster.ts";
 import { isTooOld, oldestKubernetes } from "../kubernetes/version.ts";
 import { type Naming, takenNames } from "./taken-names.ts";
@@ -81,7 +81,7 @@ const includes = (range: string, address: string) => contains(range, rangeOfAddr
 
 /** A line if a tenant's `egress` opens an address of the Kubernetes API, because `kubernetesApi` lacks this address. */
 function openApi(config: Reaching, { apiServers = [] }: Pick<Found, "apiServers">): string[] {
-  const closed = [...config.kubernetesApi.map(({ cidr }) => cidr), ...(nodeRanges(config) ?? [])];
+  const closed = closedRanges(config);
   const unopened = unopenedApi(config, apiServers);
   const opens = (cidr: string, address: string) =>
     includes(cidr, address) && !exceptionsIn(cidr, closed).some((range) => includes(range, address));

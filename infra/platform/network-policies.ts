@@ -3,8 +3,7 @@
 import type { types } from "@pulumi/kubernetes";
 import { adapterApis } from "../config/adapter-apis.ts";
 import type { Config } from "../config/config.ts";
-import { nodeRanges } from "../config/network.ts";
-import type { ApiEndpoint } from "../config/platform.ts";
+import { closedRanges } from "../config/network.ts";
 import type { ExternalStore } from "../config/stores.ts";
 import { egressOpenings } from "../kubernetes/egress.ts";
 import { selector, sessionSelector, tenantLabel } from "../kubernetes/labels.ts";
@@ -17,6 +16,7 @@ import {
   pods,
   podsIn,
   tcp,
+  toAddresses,
 } from "../kubernetes/network.ts";
 
 const api = selector("api");
@@ -45,9 +45,6 @@ const toSessions = { to: [sessions], ports: tcp(6080, 6082) };
 const toHttpOf = (component: Record<string, string>) => ({ to: [pods(component)], ports: tcp(3000) });
 
 const toPrometheus = { to: [pods(prometheus)], ports: tcp(9090) };
-
-const toAddresses = (addresses: ApiEndpoint[]): Opening[] =>
-  addresses.map(({ cidr, port }) => ({ to: [{ ipBlock: { cidr } }], ports: tcp(port) }));
 
 /** Openings to a store: to the pods of the bundled store, or to the addresses and pods of the external one. */
 const toStore = (external: ExternalStore | null, bundled: Record<string, string>, port: number): Opening[] =>
@@ -88,8 +85,7 @@ export function platformPolicies(config: Reachable): Record<string, types.input.
   const toKubernetes = toAddresses(config.kubernetesApi);
   const toPostgres = toStore(config.postgres.external, postgres, 5432);
   const toRedis = toStore(config.redis.external, redis, 6379);
-  const closed = [...config.kubernetesApi.map(({ cidr }) => cidr), ...(nodeRanges(config) ?? [])];
-  const toOthers = egressOpenings(config.egress, closed);
+  const toOthers = egressOpenings(config.egress, closedRanges(config));
   const hasGateway = config.gateway !== "inside";
   /** With `sessionHistory`, the gateway's pods may query Prometheus, because they answer calls for the history of metrics. */
   const history = config.prometheus.sessionHistory ? [toPrometheus] : [];

@@ -1,7 +1,7 @@
 import type { types } from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { Config } from "../config/config.ts";
-import { nodeRanges } from "../config/network.ts";
+import { closedRanges } from "../config/network.ts";
 import type { TenantConfig } from "../config/tenant.ts";
 import { egressOpenings } from "../kubernetes/egress.ts";
 import { selector, sessionSelector } from "../kubernetes/labels.ts";
@@ -22,7 +22,7 @@ export interface Surroundings extends Pick<Config, "network" | "kubernetesApi" |
  * had separate pods use the API's port for sessions, so this port stays open too.
  */
 export function tenantPolicies(tenant: TenantConfig, around: Surroundings): Record<string, Policy> {
-  const { network, platformNamespace, kubernetesApi } = around;
+  const { network, platformNamespace } = around;
   const gateway = around.gateway === "inside" ? "api" : "gateway";
   const channels = [...new Set(["api", gateway] as const)];
   const platform = pulumi.output(platformNamespace);
@@ -42,7 +42,8 @@ export function tenantPolicies(tenant: TenantConfig, around: Surroundings): Reco
     ),
   };
   if (tenant.egress.length === 0) return policies;
-  // In each rule's range, the addresses of the Kubernetes API and of the nodes stay closed.
-  const closed = [...kubernetesApi.map(({ cidr }) => cidr), ...(nodeRanges(around) ?? [])];
-  return { ...policies, "session-egress": allowEgress(sessionSelector, egressOpenings(tenant.egress, closed)) };
+  return {
+    ...policies,
+    "session-egress": allowEgress(sessionSelector, egressOpenings(tenant.egress, closedRanges(around))),
+  };
 }

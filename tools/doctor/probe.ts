@@ -2,8 +2,16 @@
 import type { V1Job, V1NetworkPolicy, V1PersistentVolumeClaim, V1Pod, V1PodSpec } from "@kubernetes/client-node";
 import type { Config } from "../../infra/config/config.ts";
 import { baseImageName, imageTags, isLoopback, pinnedImages } from "../../infra/images/base-images/pinned.ts";
-import { type CiliumSpec, ciliumDns, toNodes } from "../../infra/kubernetes/cilium.ts";
-import { allowDns, allowEgress, allowIngress, denyAll, pods, tcp } from "../../infra/kubernetes/network.ts";
+import { type CiliumSpec, ciliumDns, toApiServers } from "../../infra/kubernetes/cilium.ts";
+import {
+  allowDns,
+  allowEgress,
+  allowIngress,
+  denyAll,
+  pods,
+  tcp,
+  toAddresses,
+} from "../../infra/kubernetes/network.ts";
 import { containerSecurity, podSecurity } from "../../infra/kubernetes/security.ts";
 import type { Outputs } from "./check.ts";
 import { architectureOf, type Ground, schedulingOf } from "./grounds.ts";
@@ -176,15 +184,11 @@ export const attemptsOf = (addresses: { open: string; closed: string }) => ({
  */
 export function policies(config: Pick<Config, "kubernetesApi" | "network">): V1NetworkPolicy[] {
   const confined = { matchExpressions: [{ key: roleLabel, operator: "In", values: ["session", "worker"] }] };
-  const toApi = config.kubernetesApi.map((endpoint) => ({
-    to: [{ ipBlock: { cidr: endpoint.cidr } }],
-    ports: tcp(endpoint.port),
-  }));
   const named = (name: string, spec: object) => ({ metadata: { name }, spec }) as V1NetworkPolicy;
   return [
     named("deny-all", { ...denyAll, podSelector: confined }),
     named("allow-dns", { ...allowDns(config.network.dns), podSelector: confined }),
-    named("api-egress", { podSelector: { matchLabels: labelOf("worker") }, policyTypes: ["Egress"], egress: toApi }),
+    named("api-egress", allowEgress(labelOf("worker"), toAddresses(config.kubernetesApi))),
     named("open", allowEgress(labelOf("session"), [{ to: [pods(labelOf("open"))], ports: tcp(openPort) }])),
     named("closed", allowIngress(labelOf("closed"), tcp(openPort))),
   ];
@@ -196,13 +200,12 @@ const labelOf = (role: string) => ({ [roleLabel]: role });
 export function ciliumPolicies(config: Pick<Config, "kubernetesApi" | "network">): Record<string, CiliumSpec> {
   const { policies, dns } = config.network;
   if (policies !== "cilium") return {};
-  const apiPorts = tcp(...new Set(config.kubernetesApi.map(({ port }) => port)));
   // A policy without labels would also select the pods that must stay without policies.
   const forDns = (role: "session" | "worker") =>
     Object.entries(ciliumDns(dns, labelOf(role))).map(([name, spec]) => [`${name}-of-${role}`, spec]);
   return {
     ...Object.fromEntries([...forDns("session"), ...forDns("worker")]),
-    "worker-kubernetes": toNodes(labelOf("worker"), ["kube-apiserver"], apiPorts),
+    "worker-kubernetes": toApiServers(labelOf("worker"), config.kubernetesApi),
   };
 }
 
