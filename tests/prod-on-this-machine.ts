@@ -14,10 +14,7 @@ type Config = StackFile["config"];
 export function prodOnThisMachine(dev: Config): Config {
   const { config: prod } = parse(readFileSync(join(root, "Pulumi.prod.yaml"), "utf8")) as StackFile;
   const part = (config: Config, key: string) => (config[key] ?? {}) as Record<string, unknown>;
-  const places = [
-    ...["context", "registry", "baseRegistry", "publicUrl", "adoptExisting", "buildNetwork", "adapter"],
-    "kubernetesApi",
-  ];
+  const places = "context registry baseRegistry publicUrl adoptExisting buildNetwork adapter kubernetesApi".split(" ");
   const stores = ["berth:postgres", "berth:redis", "berth:prometheus"];
   return {
     ...prod,

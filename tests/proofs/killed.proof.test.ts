@@ -4,8 +4,8 @@
  * and after `down --purge` nothing but the cache is left. The proof uses a separate Berth, beside the Berth that may already run
  * on the machine.
  *
- * With BERTH_KILLED=cluster, the proof installs no packages and deploys no stack. On a machine that has other work to do, set BERTH_KILLED=cluster
- * and start the proof with `unshare --net --mount --pid --fork --mount-proc`.
+ * With BERTH_KILLED=cluster, the proof installs no packages and deploys no stack. On a machine that has other work to do, set
+ * BERTH_KILLED=cluster and start the proof with `unshare --net --mount --pid --fork --mount-proc`.
  */
 import { existsSync, globSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { join } from "node:path";

@@ -1,8 +1,8 @@
 /**
  * The open connections into sessions, of all processes. Each process stores its connections in Redis, so that the API
  * can list them, and renews their leases. A connection is stored after a second, so that short calls cost no call to
- * Redis. To close a connection, the API sends its id to all processes, and the process
- * that has the connection closes it. If Redis loses its data, the next renewal stores the connections again.
+ * Redis. To close a connection, the API sends its id to all processes, and the process that has the connection closes it.
+ * If Redis loses its data, the next renewal stores the connections again.
  */
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";

@@ -2,7 +2,7 @@
 import { sql } from "kysely";
 import type { Database } from "../store/database.ts";
 
-/** Moves times of the sessions, from which statements compute how long ago something was: afterwards, this many more seconds have passed. */
+/** Moves the times from which statements compute how long ago something was: afterwards, this many more seconds have passed. */
 export const pass = (database: Database, seconds: number) =>
   sql`update sessions set state_since = state_since - ${seconds} * interval '1 second',
     last_active_at = last_active_at - ${seconds} * interval '1 second',

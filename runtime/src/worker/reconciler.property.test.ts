@@ -20,14 +20,13 @@ const harms = ["finished", "broken", "displaced", "deleted", "vanished"] as cons
 
 const ids = ["one", "two"];
 const [id] = ids as [string];
+/** Reconciles are frequent. */
+const reconciles = ["reconcile", "reconcile", "reconcile", "reconcile as admitted"] as const;
 const anyStep = fc.record({
   id: fc.constantFrom(...ids),
   ticks: fc.nat(8),
   does: fc.constantFrom(
-    "reconcile",
-    "reconcile",
-    "reconcile",
-    "reconcile as admitted",
+    ...reconciles,
     "progress",
     "progress",
     ...(Object.keys(wishes) as (keyof typeof wishes)[]),
@@ -38,15 +37,7 @@ const anyStep = fc.record({
 const harmless = fc.record({
   id: fc.constant("one"),
   ticks: fc.nat(8),
-  does: fc.constantFrom(
-    "reconcile",
-    "reconcile",
-    "reconcile",
-    "reconcile as admitted",
-    "progress",
-    "suspend",
-    "resume",
-  ),
+  does: fc.constantFrom(...reconciles, "progress", "suspend", "resume"),
 });
 const anyFaults = fc.infiniteStream(
   fc.oneof(

@@ -272,41 +272,37 @@ const anyAllowances = fc
       ),
   );
 
+const anyMaxStarting = fc.integer({ min: 1, max: 20 });
+
 test("for every queue: each session gets one answer, no limit is exceeded, and no start slot stays free", () => {
   fc.assert(
-    fc.property(
-      anyQueue,
-      anyLoads,
-      anyAllowances,
-      fc.integer({ min: 1, max: 20 }),
-      (queue, loads, allowances, maxStarting) => {
-        const { admitted, postponed: rest, impossible } = plan(situation(queue, { loads, allowances, maxStarting }));
-        const planned = ids([...admitted, ...rest, ...impossible]);
-        expect(planned.sort()).toEqual(queue.map(({ id }) => id).sort());
+    fc.property(anyQueue, anyLoads, anyAllowances, anyMaxStarting, (queue, loads, allowances, maxStarting) => {
+      const { admitted, postponed: rest, impossible } = plan(situation(queue, { loads, allowances, maxStarting }));
+      const planned = ids([...admitted, ...rest, ...impossible]);
+      expect(planned.sort()).toEqual(queue.map(({ id }) => id).sort());
 
-        const before = [...loads.values()].reduce((sum, { starting }) => sum + starting, 0);
-        const beyond = admitted.slice(Math.max(0, maxStarting - before));
-        expect(new Set(beyond.map(({ id }) => id.slice(0, 1))).size).toBe(beyond.length);
-        for (const { id } of beyond) {
-          const tenant = id.slice(0, 1);
-          expect(loads.get(tenant)?.starting ?? 0).toBe(0);
-          expect(admitted.filter((one) => one.id.startsWith(tenant))).toHaveLength(1);
-          expect(queue.find((one) => one.id === id)?.isWarm).toBe(false);
+      const before = [...loads.values()].reduce((sum, { starting }) => sum + starting, 0);
+      const beyond = admitted.slice(Math.max(0, maxStarting - before));
+      expect(new Set(beyond.map(({ id }) => id.slice(0, 1))).size).toBe(beyond.length);
+      for (const { id } of beyond) {
+        const tenant = id.slice(0, 1);
+        expect(loads.get(tenant)?.starting ?? 0).toBe(0);
+        expect(admitted.filter((one) => one.id.startsWith(tenant))).toHaveLength(1);
+        expect(queue.find((one) => one.id === id)?.isWarm).toBe(false);
+      }
+      for (const tenant of tenants) {
+        const more = admitted.filter(({ id }) => id.startsWith(tenant)).length;
+        const { maxSessions, quota } = allowances.get(tenant) ?? roomy;
+        if (more > 0) {
+          expect((loads.get(tenant)?.sessions ?? 0) + more).toBeLessThanOrEqual(Math.min(maxSessions, quota.pods));
         }
-        for (const tenant of tenants) {
-          const more = admitted.filter(({ id }) => id.startsWith(tenant)).length;
-          const { maxSessions, quota } = allowances.get(tenant) ?? roomy;
-          if (more > 0) {
-            expect((loads.get(tenant)?.sessions ?? 0) + more).toBeLessThanOrEqual(Math.min(maxSessions, quota.pods));
-          }
-        }
-        const turnless = rest.filter(({ reason }) => reason.includes("its turn"));
-        expect(turnless.every((one) => one.for === "place")).toBe(true);
-        if (turnless.length > 0) {
-          expect(before + admitted.length).toBeGreaterThanOrEqual(maxStarting);
-        }
-      },
-    ),
+      }
+      const turnless = rest.filter(({ reason }) => reason.includes("its turn"));
+      expect(turnless.every((one) => one.for === "place")).toBe(true);
+      if (turnless.length > 0) {
+        expect(before + admitted.length).toBeGreaterThanOrEqual(maxStarting);
+      }
+    }),
   );
 });
 
@@ -316,47 +312,35 @@ const anyTroubles = fc.tuple(
 
 test("however a tenant's starts hang, the others get at least as many slots as beside the same tenant with quick starts", () => {
   fc.assert(
-    fc.property(
-      anyQueue,
-      anyLoads,
-      anyTroubles,
-      fc.integer({ min: 1, max: 20 }),
-      (queue, loads, troubles, maxStarting) => {
-        const quick = loads.get("a") as Load;
-        const own = troubles[0] as { slow: number; late: number; ready: number };
-        const hanging = new Map(loads).set("a", { ...quick, ...own, slow: Math.min(own.slow, quick.starting) });
-        const othersOf = (some: Map<string, Load>) =>
-          plan(situation(queue, { loads: some, maxStarting })).admitted.filter(({ id }) => !id.startsWith("a")).length;
-        expect(othersOf(hanging)).toBeGreaterThanOrEqual(othersOf(loads));
-      },
-    ),
+    fc.property(anyQueue, anyLoads, anyTroubles, anyMaxStarting, (queue, loads, troubles, maxStarting) => {
+      const quick = loads.get("a") as Load;
+      const own = troubles[0] as { slow: number; late: number; ready: number };
+      const hanging = new Map(loads).set("a", { ...quick, ...own, slow: Math.min(own.slow, quick.starting) });
+      const othersOf = (some: Map<string, Load>) =>
+        plan(situation(queue, { loads: some, maxStarting })).admitted.filter(({ id }) => !id.startsWith("a")).length;
+      expect(othersOf(hanging)).toBeGreaterThanOrEqual(othersOf(loads));
+    }),
   );
 });
 
 test("however starts hang, one planning starts at most as many sessions as the limit, and each tenant stays within its own limit", () => {
   fc.assert(
-    fc.property(
-      anyQueue,
-      anyLoads,
-      anyTroubles,
-      fc.integer({ min: 1, max: 20 }),
-      (queue, loads, troubles, maxStarting) => {
-        const hanging = new Map(
-          tenants.map((tenant, index) => {
-            const { starting, ...rest } = loads.get(tenant) as Load;
-            const { slow = 0, late = 0 } = troubles[index] ?? {};
-            return [tenant, { ...rest, starting, late, slow: Math.min(slow, starting) }] as const;
-          }),
-        );
-        const { admitted } = plan(situation(queue, { loads: hanging, maxStarting }));
-        expect(admitted.length).toBeLessThanOrEqual(maxStarting);
-        for (const tenant of tenants) {
-          const { starting = 0, late = 0, ready = 0 } = hanging.get(tenant) ?? {};
-          const more = ids(admitted).filter((id) => id.startsWith(tenant)).length;
-          if (more > 0) expect(starting + more).toBeLessThanOrEqual(ownLimit(maxStarting, { late, ready }));
-        }
-      },
-    ),
+    fc.property(anyQueue, anyLoads, anyTroubles, anyMaxStarting, (queue, loads, troubles, maxStarting) => {
+      const hanging = new Map(
+        tenants.map((tenant, index) => {
+          const { starting, ...rest } = loads.get(tenant) as Load;
+          const { slow = 0, late = 0 } = troubles[index] ?? {};
+          return [tenant, { ...rest, starting, late, slow: Math.min(slow, starting) }] as const;
+        }),
+      );
+      const { admitted } = plan(situation(queue, { loads: hanging, maxStarting }));
+      expect(admitted.length).toBeLessThanOrEqual(maxStarting);
+      for (const tenant of tenants) {
+        const { starting = 0, late = 0, ready = 0 } = hanging.get(tenant) ?? {};
+        const more = ids(admitted).filter((id) => id.startsWith(tenant)).length;
+        if (more > 0) expect(starting + more).toBeLessThanOrEqual(ownLimit(maxStarting, { late, ready }));
+      }
+    }),
   );
 });
 
@@ -391,7 +375,7 @@ test("a tenant's warm sessions take no more from others, and from its own sessio
       anyQueue,
       anyLoads,
       anyAllowances,
-      fc.integer({ min: 1, max: 20 }),
+      anyMaxStarting,
       fc.nat(5),
       (queue, loads, allowances, maxStarting, turn) => {
         const startsOf = (some: Candidate[]) =>

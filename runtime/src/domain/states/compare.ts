@@ -32,7 +32,10 @@ export interface Comparison {
    * there is nothing to do.
    */
   toReconcile: { id: string; isUrgent: boolean }[];
-  /** Objects without a row; empty if not all kinds were listed. `isOlder`: the objects are older than this database, so another database may have their rows. */
+  /**
+   * Objects without a row; empty if not all kinds were listed. `isOlder`: the objects are older than this database, so another
+   * database may have their rows.
+   */
   orphans: { id: string; namespace: string; pod: boolean; claim: boolean; isOlder: boolean }[];
   /**
    * Ids of the running sessions without a pod, and, if all kinds were listed, of the suspended sessions whose persistent volume or
