@@ -34,7 +34,10 @@ const project = (name: (typeof suffixes)[number], wanted: Limits, more: object =
   },
 });
 
-const withStores = { globalSetup: "runtime/src/testing/stores.ts" };
+/** The files of a worker share one process, which loads each package once. */
+const inOneProcess = { isolate: false, setupFiles: "testing/clean-slate.ts" };
+
+const withStores = { globalSetup: "runtime/src/testing/stores.ts", ...inOneProcess };
 
 export default defineConfig({
   test: {
@@ -48,6 +51,7 @@ export default defineConfig({
           name: "unit",
           include: ["{images,infra,policy,local,machine,runtime/src,testing,tests,tools}/**/*.test.ts"],
           exclude: suffixes.map(files),
+          ...inOneProcess,
           // By default, Vitest would run tests on only one of two cores.
           ...limits({ workers: 2 }),
           sequence: { groupOrder: 0 },

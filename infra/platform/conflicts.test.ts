@@ -1,5 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { afterEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { configSchema, parseConfig } from "../config/config.ts";
 import { cluster, type Found, type RegisteredApi } from "../kubernetes/cluster.ts";
 import { recordStack } from "../testing/record.ts";
@@ -274,6 +274,7 @@ describe("the program", () => {
       });
     });
     vi.doMock("./conflicts.ts", () => ({ refuseConflicts: asks }));
+    onTestFinished(() => vi.doUnmock("./conflicts.ts"));
     const resources = await recordStack("prod");
     expect(asks).toHaveBeenCalledExactlyOnceWith(
       { context: "berth-prod" },
