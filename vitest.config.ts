@@ -37,7 +37,7 @@ const project = (name: (typeof suffixes)[number], wanted: Limits, more: object =
 /** The files of a worker share one process, which loads each package once. */
 const inOneProcess = { isolate: false, setupFiles: "testing/clean-slate.ts" };
 
-const withStores = { globalSetup: "runtime/src/testing/stores.ts", ...inOneProcess };
+const withStores = { globalSetup: "runtime/src/testing/stores.ts" };
 
 export default defineConfig({
   test: {
@@ -59,7 +59,7 @@ export default defineConfig({
       },
       // The tests may build Pulumi first.
       project("manifests", { timeout: 1_800_000, workers: 1 }),
-      project("stores", { workers: 2 }, withStores),
+      project("stores", { workers: 2 }, { ...withStores, ...inOneProcess }),
       project("cluster", { timeout: 1_200_000, workers: 2 }, withStores),
       project("stack", { timeout: 1_200_000, workers: 1 }),
       project("e2e", { workers: 1 }),

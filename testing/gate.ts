@@ -1,6 +1,6 @@
 /**
  * `npm test` runs the gate: `npm run check`, and all tests except the proofs and the shapes. Tests that keep the processors busy
- * run at the same time as tests that mostly wait for pods.
+ * run at the same time as tests that mostly wait for pods, and as tests that mostly wait for Pulumi.
  */
 import { dropCompiledPackages, hasUnusedPackages } from "../local/lib/go.ts";
 import { type Counts, closingLine, none, sum } from "./counts.ts";
@@ -37,12 +37,12 @@ async function checks(): Promise<Counts> {
 }
 
 const checked = checks();
-const stack = checked.then(() => onCluster("stack"));
-const others = stack.then(() => onCluster("manifests", "stores"));
+const others = checked.then(() => onCluster("stores", "manifests"));
 const pods = onCluster("cluster");
+const stack = onCluster("stack");
 // The tests of `stack` stop the API for a while, so the end-to-end tests start after them.
 const endToEnd = Promise.all([pods, stack]).then(() => onCluster("e2e"));
-const counts = await Promise.all([cluster, checked, stack, others, pods, endToEnd]);
+const counts = await Promise.all([cluster, checked, others, pods, stack, endToEnd]);
 const total = counts.reduce<Counts>(sum, none);
 if (hasUnusedPackages()) await dropCompiledPackages();
 for (const line of failures) console.log(line);
