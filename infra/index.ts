@@ -15,6 +15,7 @@ import { Generations } from "./kubernetes/generations.ts";
 import { stackLabels } from "./kubernetes/labels.ts";
 import type { PlatformContext } from "./kubernetes/platform-context.ts";
 import { ScannedImages } from "./kubernetes/scanned-images.ts";
+import { endWithoutReader } from "./kubernetes/without-engine.ts";
 import { makeMonitoring } from "./monitoring/monitoring.ts";
 import { refuseConflicts } from "./platform/conflicts.ts";
 import { Platform } from "./platform/platform.ts";
@@ -32,6 +33,8 @@ import { Admin } from "./tenants/admin.ts";
 import { refuseTooMany } from "./tenants/capacity.ts";
 import { refuseVanished } from "./tenants/removal.ts";
 import { makeTenants } from "./tenants/tenants.ts";
+
+endWithoutReader();
 
 const config = stackConfig();
 refuseTooMany(config);
