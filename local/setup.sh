@@ -25,7 +25,7 @@ up | down | --root)
   [ "$(uname)" = Linux ] ||
     refuse "The local cluster needs Linux, and this is $(uname): use a Linux machine, or a cluster that you have (npm run init -- --context NAME)."
   [ "$(id -u)" = 0 ] ||
-    refuse "The local cluster makes namespaces, mounts and containers, which only root may: run the command as root (sudo env \"PATH=\$PATH\" npm run $command), or use a cluster that you have (npm run init -- --context NAME). Unit tests, manifests and previews need no root, and the tests of stores need only your own Docker."
+    refuse "The local cluster makes namespaces, mounts and containers, which only root may: run the command as root (sudo env \"PATH=\$PATH\" npm run $command), or use a cluster that you have (npm run init -- --context NAME). Unit tests, manifests and previews need no root, and the tests of stores need only your own Docker, Go and Chromium."
   [ "$1" != --root ] || shift
   ;;
 esac

@@ -6,8 +6,10 @@
 import { afterAll, vi } from "vitest";
 
 vi.resetModules();
+const { stackTraceLimit } = Error;
 
 afterAll(() => {
+  Error.stackTraceLimit = stackTraceLimit;
   vi.useRealTimers();
   vi.unstubAllEnvs();
   vi.unstubAllGlobals();

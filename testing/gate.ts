@@ -37,7 +37,7 @@ async function checks(): Promise<Counts> {
 }
 
 const checked = checks();
-const others = checked.then(() => onCluster("stores", "manifests"));
+const others = checked.then(async () => sum(await onCluster("stores"), await projects("manifests")));
 const pods = onCluster("cluster");
 const stack = onCluster("stack");
 // The tests of `stack` stop the API for a while, so the end-to-end tests start after them.

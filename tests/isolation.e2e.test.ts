@@ -368,7 +368,9 @@ test("a session's pod uses no path, no namespace and no port of its node", async
   expect([spec?.hostNetwork, spec?.hostPID, spec?.hostIPC]).toEqual([undefined, undefined, undefined]);
   expect(spec?.automountServiceAccountToken).toBe(false);
   expect(
-    (spec?.containers ?? []).flatMap(({ ports = [] }) => ports.map(({ hostPort }) => hostPort ?? "none")),
+    [...(spec?.initContainers ?? []), ...(spec?.containers ?? [])].flatMap(({ ports = [] }) =>
+      ports.map(({ hostPort }) => hostPort ?? "none"),
+    ),
   ).not.toContainEqual(expect.any(Number));
 });
 

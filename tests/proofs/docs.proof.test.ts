@@ -16,7 +16,6 @@ import { Shell } from "../docs/shell.ts";
 import { upOrThrow } from "../pulumi.ts";
 import { printTable } from "./table.ts";
 
-const minutes = 60_000;
 /**
  * The default time limit of a command, in seconds, for a machine without other load. The real limit is four times as long (see
  * `patience` in testing/until.ts).
@@ -38,7 +37,7 @@ beforeAll(async () => {
   // With this setting, curl fails if the API answers with an error.
   home = mkdtempSync(join(tmpdir(), "berth-curl-"));
   writeFileSync(join(home, ".curlrc"), "fail-with-body\nsilent\nshow-error\n");
-}, 2 * minutes);
+});
 
 afterAll(async () => {
   for (const folder of [checkout, home]) if (folder) rmSync(folder, { recursive: true });
@@ -47,7 +46,7 @@ afterAll(async () => {
     await upOrThrow({ change: (file) => void file.config["berth:tenants"].push({ name: tenant, remove: true }) });
     await upOrThrow();
   }
-}, 5 * minutes);
+});
 
 /** The environment of a user who has just cloned the repository, without variables of the stack. */
 function userEnvironment(): NodeJS.ProcessEnv {
@@ -61,7 +60,7 @@ const names = Object.keys(pages).filter((name) =>
   Object.values(pages[name]?.commands ?? {}).some((step) => !("not" in step)),
 );
 
-test.each(names)("%s", { timeout: 10 * minutes }, async (name) => {
+test.each(names)("%s", async (name) => {
   const { shell: kind, first, last } = pages[name] ?? {};
   await using cleanUp = new AsyncDisposableStack();
   const shell = cleanUp.use(new Shell(checkout, userEnvironment()));

@@ -37,4 +37,4 @@ test("the doctor finds the stack `dev` well, and deletes all that it made", asyn
     items: { state: string }[];
   };
   expect(sessions.items.filter(({ state }) => state !== "stopped")).toEqual([]);
-}, 600_000);
+});

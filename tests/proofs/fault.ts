@@ -18,9 +18,9 @@ if (daemon === undefined || pid === undefined)
 switch (what) {
   case "crash":
     process.kill(pid, "SIGKILL");
-    await waitFor(`the end of ${name}`, 10, async () => pidInNode(daemon) === undefined);
+    await waitFor(`the end of ${name}`, 40, async () => pidInNode(daemon) === undefined);
     await ensure(daemon);
-    await waitFor(name, 60, () => kubectl(["get", "--raw", "/readyz"]));
+    await waitFor(name, 240, () => kubectl(["get", "--raw", "/readyz"]));
     break;
   case "freeze":
     process.kill(pid, "SIGSTOP");

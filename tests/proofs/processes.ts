@@ -94,9 +94,12 @@ export async function heldBy(pod: V1Pod): Promise<number | undefined> {
   }
 }
 
-/** Returns the log of the pod, one event per line. */
-export const logOf = async ({ metadata }: V1Pod): Promise<string[]> =>
-  (await inBerth(["logs", `${metadata?.name}`]).catch(() => "")).split("\n").filter((line) => line.startsWith("{"));
+/** Returns the log of the pod, one event per line. Before it comes the log of the process that Kubernetes last replaced, if any. */
+export async function logOf({ metadata }: V1Pod): Promise<string[]> {
+  const log = (...flags: string[]) => inBerth(["logs", `${metadata?.name}`, ...flags]).catch(() => "");
+  const text = (await log("--previous")) + (await log());
+  return text.split("\n").filter((line) => line.startsWith("{"));
+}
 
 /** Kills the pod's process without a warning, and deletes the pod, so that a new pod starts at once. Returns the pod's log. */
 export async function crash(pod: V1Pod): Promise<string[]> {

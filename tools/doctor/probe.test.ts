@@ -152,10 +152,14 @@ async function targetOf() {
 
 test("a port of a target that listens late is not taken for one that a policy closes", async () => {
   const { attempts, start } = await targetOf();
-  const outcomes = outcomesOf(attempts, 5);
+  const other = createServer((socket) => socket.end());
+  onTestFinished(() => void other.close());
+  const first = { host: "127.0.0.1", port: await listen(other), want: "open" } as const;
+  const outcomes = outcomesOf([first, ...attempts], 5);
+  await once(other, "connection"); // the program makes its attempts
   await sleep(1000); // the target's delay
   await start();
-  expect(await outcomes).toEqual(["open", "open"]);
+  expect(await outcomes).toEqual(["open", "open", "open"]);
 });
 
 test("if the target ends while its ports are tried, its open port is not open at the end", async () => {

@@ -6,7 +6,7 @@
 import { Agent, request as httpRequest } from "node:http";
 import fc from "@berth/testing/fast-check.ts";
 import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
-import { beforeAll, expect, onTestFinished, test } from "vitest";
+import { beforeAll, expect, onTestFinished, test, vi } from "vitest";
 import { fakeCluster, listen, openApi, openGateway } from "../testing/api.ts";
 import { buildBerthd, runsHere, startBerthd } from "../testing/berthd.ts";
 import { adminKey, keyOf, sha256, tenant } from "../testing/fixtures.ts";
@@ -92,7 +92,7 @@ let count = 0;
 
 beforeAll(async () => {
   // In the shell that starts the tests, KUBECONFIG may name a real cluster. The requests of this test must not reach it.
-  delete process.env.KUBECONFIG;
+  vi.stubEnv("KUBECONFIG", undefined);
   await buildBerthd();
 });
 

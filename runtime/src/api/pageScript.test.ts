@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { stripTypeScriptTypes } from "node:module";
 import { until } from "@berth/testing/until.ts";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 
 const AsyncFunction = (async () => {}).constructor as FunctionConstructor;
 
@@ -24,8 +24,8 @@ class Rfb extends EventTarget {
 }
 
 /**
- * Runs the page for a running session whose desktop is refused. Returns the elements' texts by id. The page never stops trying
- * to connect, even after the test. So each page has its own fake browser functions and does not use this process's globals.
+ * Runs the page for a running session whose desktop is refused, until the test ends. Returns the elements' texts by id. Each page
+ * has its own fake browser functions and does not use this process's globals.
  */
 function openPage(session: { desktop?: boolean } = {}): (id: string) => string | undefined {
   const elements = new Map<string, EventTarget & { textContent?: string }>();
@@ -34,7 +34,13 @@ function openPage(session: { desktop?: boolean } = {}): (id: string) => string |
     elements.set(id, element);
     return element;
   };
+  let isOpen = true;
+  onTestFinished(() => {
+    isOpen = false;
+  });
   const browser = {
+    // The page tries to connect again and again. After the test, its next wait has no end.
+    setTimeout: (done: () => void, ms?: number) => isOpen && setTimeout(done, ms),
     document: { getElementById },
     location: { pathname: "/desktop/1", hash: "#ticket=a.b.c", href: "http://berth/desktop/1", protocol: "http:" },
     history: { replaceState: () => {} },

@@ -21,7 +21,8 @@ test("many rings make few messages, and the last ring is always heard", async ()
   }
   const ms = performance.now() - begun;
   await until("a ring was heard", 30, () => heard > 0);
-  expect(heard).toBeLessThan(Math.min(rung, ms / 10 + 2));
+  // The bell waits for 10 ms, and a timer of Node may end up to a millisecond early.
+  expect(heard).toBeLessThan(Math.min(rung, ms / 9 + 2));
   const before = heard;
   bell.ring();
   await until("a later ring is heard", 30, () => heard > before);

@@ -10,9 +10,6 @@ const key = "kubernetes:overloads";
 /** How many milliseconds pass at least between two writes of a process. */
 const writeMs = 1_000;
 
-/** How long a reader waits for Redis, in milliseconds. */
-const readMs = 500;
-
 /** ARGV: how many seconds are kept. Costs O(1), because the key holds at most so many seconds. */
 const noteScript = `
 local now = tonumber(redis.call('TIME')[1])
@@ -28,10 +25,14 @@ return redis.call('ZCOUNT', KEYS[1], '(' .. (now - ARGV[1]), '+inf')`;
 export class Overloads {
   #notedAt = Number.NEGATIVE_INFINITY;
 
-  /** @param seconds for how many seconds an overload counts */
+  /**
+   * @param seconds for how many seconds an overload counts
+   * @param patienceMs how long a reader waits for Redis, in milliseconds
+   */
   constructor(
     private readonly redis: Redis,
     private readonly seconds: number,
+    private readonly patienceMs = 500,
   ) {}
 
   /** Notes in the background that the API server is overloaded now. Writes at most once per second. */
@@ -44,7 +45,7 @@ export class Overloads {
 
   /** In how many of the last `seconds` seconds a process has noted an overload; 0 if Redis does not answer. */
   async count(): Promise<number> {
-    const counted = within(readMs, this.redis.eval(countScript, 1, key, this.seconds));
+    const counted = within(this.patienceMs, this.redis.eval(countScript, 1, key, this.seconds));
     return Number(await counted.catch(() => 0));
   }
 }

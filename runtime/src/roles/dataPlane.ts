@@ -40,7 +40,20 @@ export function dataPlane(core: CoreComponents, { patienceMs, podPort }: PlaneOp
   const shared = { queries, access, activity, logger, metrics };
   const connections = core.openConnections;
   const ports =
-    url && portGateway({ ...shared, url, tokens, usedLinks, pods, reads, revocations, places, connections, addressOf });
+    url &&
+    portGateway({
+      ...shared,
+      url,
+      tokens,
+      usedLinks,
+      pods,
+      reads,
+      revocations,
+      places,
+      connections,
+      addressOf,
+      patienceMs,
+    });
   const webSockets = new WebSockets({
     gateways: [
       new DesktopGateway({

@@ -17,6 +17,7 @@ import { connectDatabase, isDatabaseUnavailable, pingDatabase } from "../store/d
 import { isTableInUse, migrate } from "../store/migrate.ts";
 import { Health } from "../telemetry/health.ts";
 import { createLogger } from "../telemetry/logging.ts";
+import { Metrics } from "../telemetry/metrics.ts";
 import { startTracing, tracing } from "../telemetry/tracing.ts";
 import { within } from "../timing/within.ts";
 import { cleanUp } from "../worker/cleanUp.ts";
@@ -147,6 +148,7 @@ async function serve(
     closePorts?: () => Promise<unknown>;
   } = {},
 ): Promise<void> {
+  app.get(Metrics).addProcess();
   await app.listen(config.HTTP_PORT, "0.0.0.0");
   endOnSignal(
     [

@@ -1,7 +1,7 @@
 import { sql } from "kysely";
 import { expect, test } from "vitest";
 import { Metrics } from "../telemetry/metrics.ts";
-import { emptyDatabase } from "../testing/fixtures.ts";
+import { emptyDatabase, patienceMs } from "../testing/fixtures.ts";
 import { addBackupFigures } from "./backups.ts";
 
 /** The lines of /metrics that contain values. */
@@ -10,7 +10,7 @@ const figures = async ({ registry }: Metrics) =>
 
 test("the results that the backup jobs wrote are exported; a job that never succeeded has no value", async () => {
   const { database } = await emptyDatabase();
-  const metrics = new Metrics();
+  const metrics = new Metrics(patienceMs);
   addBackupFigures(metrics, database);
   expect(await figures(metrics)).toEqual([]);
 

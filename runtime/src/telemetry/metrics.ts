@@ -93,7 +93,10 @@ export class Metrics {
   /**
    * @param patienceMs how long a scrape waits for a gauge, in milliseconds; then the gauge is left out. Default 1000
    */
-  constructor(private readonly patienceMs = 1_000) {
+  constructor(private readonly patienceMs = 1_000) {}
+
+  /** Adds the metrics of this process: CPU, memory, event loop, garbage collection. The process measures them until its end. */
+  addProcess(): void {
     collectDefaultMetrics({ register: this.registry });
   }
 

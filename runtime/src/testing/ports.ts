@@ -15,18 +15,20 @@ const size = 40;
 const ranges = 250;
 const firstOf = (range: number) => 20_000 + range * size;
 
-let own: Promise<number> | undefined;
-let asked = 0;
+/** The files of a vitest worker share a process, so this is a global variable: it survives when modules are loaded again. */
+const global = globalThis as { berthPorts?: { own?: Promise<number>; asked: number } };
+global.berthPorts ??= { asked: 0 };
+const shared = global.berthPorts;
 
 /** Returns different free ports on loopback. */
 export async function freePorts(count: number): Promise<number[]> {
-  own ??= takeRange();
-  const first = (await own) + 1; // after the port that is kept open
+  shared.own ??= takeRange();
+  const first = (await shared.own) + 1; // after the port that is kept open
   const ports: number[] = [];
   for (let tries = 0; ports.length < count; tries += 1) {
     if (tries === size - 1)
       throw new Error(`fewer than ${count} of the ports ${first} to ${first + size - 2} are free`);
-    const port = first + (asked++ % (size - 1));
+    const port = first + (shared.asked++ % (size - 1));
     if (await isFree(port)) ports.push(port);
   }
   return ports;

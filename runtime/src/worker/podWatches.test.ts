@@ -1,7 +1,7 @@
 import type { ServerResponse } from "node:http";
 import { until } from "@berth/testing/until.ts";
 import { CoreV1Api } from "@kubernetes/client-node";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import type { SessionQueue } from "../queue/sessionQueue.ts";
 import { Metrics } from "../telemetry/metrics.ts";
 import { silent } from "../testing/fixtures.ts";
@@ -86,9 +86,13 @@ test("a leader that shuts down watches until the next leader has begun", async (
   const { watches, areWatched, remove, triggered } = await open(["acme"], { handoverMs: 2_000 });
   watches.lead(true);
   await areWatched(["acme"]);
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  onTestFinished(() => void vi.useRealTimers());
   const ended = watches.onApplicationShutdown();
   remove("a");
   await until("the deleted pod is reported", 20, () => triggered.includes("a"));
+  vi.advanceTimersByTime(2_000);
+  vi.useRealTimers();
   await ended;
   await areWatched([]);
 });

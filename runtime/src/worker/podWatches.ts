@@ -3,7 +3,6 @@
  * nobody leads is found when the next leader lists the pods, and when its first sweep compares them with the rows. Until then,
  * running sessions go on, and a session whose pod becomes ready stays `starting`.
  */
-import { setTimeout as sleep } from "node:timers/promises";
 import type { KubeConfig, V1Pod } from "@kubernetes/client-node";
 import type { OnApplicationBootstrap, OnApplicationShutdown } from "@nestjs/common";
 import type { Logger } from "pino";
@@ -74,7 +73,7 @@ export class PodWatches implements OnApplicationBootstrap, OnApplicationShutdown
   /** The next leader begins while this process shuts down, so this process watches a little longer. */
   async onApplicationShutdown(): Promise<void> {
     clearTimeout(this.#handover);
-    if (this.#isOn) await sleep(this.#handoverMs);
+    if (this.#isOn) await new Promise((done) => setTimeout(done, this.#handoverMs));
     this.#isOn = false;
     const watches = [...this.#watches.values()];
     this.#watches.clear();

@@ -15,9 +15,6 @@ import { cookieName, cookiesOf, mayUseCookie, tokenHeader } from "./headers.ts";
  */
 const maxCheckedCookies = 5;
 
-/** How long to wait for Redis to say whether a link was used already, in milliseconds. */
-const patienceMs = 1_000;
-
 export interface PortRequest {
   method: string;
   headers: IncomingHttpHeaders;
@@ -38,6 +35,8 @@ export interface PortAccessOptions {
   access: Pick<Access, "admitToPort" | "admitPermission">;
   tokens: Pick<PortTokens, "verify">;
   usedLinks: Pick<UsedLinks, "use">;
+  /** How long to wait for Redis to say whether a link was used already, in milliseconds. Default 1000. */
+  patienceMs?: number | undefined;
 }
 
 export class PortAccess {
@@ -83,7 +82,8 @@ export class PortAccess {
     if (permission === undefined) throw new Problem(401, `The link is not valid or has expired. ${ask}`);
     const entrant = await this.#entrant(permission, address);
     const { id, expiresAt } = permission;
-    const isFirst = await within(patienceMs, this.options.usedLinks.use(id, expiresAt)).catch(() => {
+    const { usedLinks, patienceMs = 1_000 } = this.options;
+    const isFirst = await within(patienceMs, usedLinks.use(id, expiresAt)).catch(() => {
       throw new Problem(503, "The link can't be checked at the moment. Please try again.");
     });
     if (!isFirst) throw new Problem(401, `The link was used already; a link works for one browser only. ${ask}`);

@@ -12,12 +12,13 @@ export interface PortsOptions extends Omit<PortGatewayOptions, "access" | "links
   tokens: PortTokens;
   usedLinks: Pick<UsedLinks, "use">;
   pods: SessionPods;
+  patienceMs?: number | undefined;
 }
 
 /** The gateway that serves the ports. Its server does not listen yet. */
-export function portGateway({ access, tokens, usedLinks, pods, ...rest }: PortsOptions): PortGateway {
+export function portGateway({ access, tokens, usedLinks, pods, patienceMs, ...rest }: PortsOptions): PortGateway {
   const { url } = rest;
-  const portAccess = new PortAccess({ url, access, tokens, usedLinks });
+  const portAccess = new PortAccess({ url, access, tokens, usedLinks, patienceMs });
   const links = new PortLinks({ url, access: portAccess, tokens, pods });
   return new PortGateway({ ...rest, pods, access: portAccess, links });
 }
