@@ -113,7 +113,7 @@ func addEntry(ctx context.Context, archive *tar.Writer, p place, name string, in
 	if err := archive.WriteHeader(header); err != nil {
 		return err
 	}
-	// The header contains the size. So if the file grows, the additional bytes are left out; if the file shrinks, TarDown fails.
+	// The header contains the size. So if the file grows, the additional bytes are left out; if the file shrinks, the download is cut off.
 	written, err := io.Copy(archive, io.NewSectionReader(file, 0, header.Size))
 	if err == nil && written < header.Size {
 		err = connect.NewError(connect.CodeAborted, fmt.Errorf("%q became shorter while it was read", p.absolute()))

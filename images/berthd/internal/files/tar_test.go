@@ -114,9 +114,9 @@ func TestATarWritesNothingOutside(t *testing.T) {
 	}
 }
 
-// FuzzTarUp uploads arbitrary bytes as an archive. The server must either unpack them or refuse them as invalid, and must
+// FuzzTakeArchive uploads arbitrary bytes as an archive. The server must either unpack them or refuse them as invalid, and must
 // never write outside the folder.
-func FuzzTarUp(f *testing.F) {
+func FuzzTakeArchive(f *testing.F) {
 	f.Add(archiveOf(f, &tar.Header{Typeflag: tar.TypeReg, Name: "file", Mode: 0o644}))
 	f.Add(archiveOf(f, &tar.Header{Typeflag: tar.TypeSymlink, Name: "out", Linkname: ".."},
 		&tar.Header{Typeflag: tar.TypeReg, Name: "out/x", Mode: 0o644}))

@@ -155,9 +155,9 @@ type FileInfo struct {
 	// The permission bits, 0 to 07777.
 	Mode       uint32                 `protobuf:"varint,4,opt,name=mode,proto3" json:"mode,omitempty"`
 	ModifiedAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=modified_at,json=modifiedAt,proto3" json:"modified_at,omitempty"`
-	// Changes when the file's bytes do. Only of files.
+	// Changes when the file's bytes change. Only files have it.
 	Etag string `protobuf:"bytes,6,opt,name=etag,proto3" json:"etag,omitempty"`
-	// Of symlinks, what it says.
+	// The target of a symlink, as the symlink names it.
 	Target        string `protobuf:"bytes,7,opt,name=target,proto3" json:"target,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -245,7 +245,7 @@ func (x *FileInfo) GetTarget() string {
 type StatRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Path  string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
-	// Whether a symlink at the end of the path is described itself.
+	// If true, a symlink at the end of the path is described, not its target.
 	NoFollow      bool `protobuf:"varint,2,opt,name=no_follow,json=noFollow,proto3" json:"no_follow,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -470,7 +470,7 @@ type MakeDirRequest struct {
 	Path  string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
 	// Default 0755.
 	Mode *uint32 `protobuf:"varint,2,opt,name=mode,proto3,oneof" json:"mode,omitempty"`
-	// Whether missing folders above are made, and a folder that is there already is fine.
+	// Whether missing parent folders are made. Then a folder that exists is no error.
 	Parents       bool `protobuf:"varint,3,opt,name=parents,proto3" json:"parents,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -63,17 +63,17 @@ type GetMetricsResponse struct {
 	At    *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=at,proto3" json:"at,omitempty"`
 	// CPU time since the container's start.
 	CpuNanoseconds uint64 `protobuf:"varint,2,opt,name=cpu_nanoseconds,json=cpuNanoseconds,proto3" json:"cpu_nanoseconds,omitempty"`
-	// CPUs that the container may use, such as 1.5; 0 where there is no limit.
+	// CPUs that the container may use, such as 1.5; 0 if there is no limit.
 	CpuLimit float64 `protobuf:"fixed64,3,opt,name=cpu_limit,json=cpuLimit,proto3" json:"cpu_limit,omitempty"`
-	// Bytes, without the page cache that can be given back.
+	// Memory in bytes, without page cache that the kernel can free.
 	MemoryBytes uint64 `protobuf:"varint,4,opt,name=memory_bytes,json=memoryBytes,proto3" json:"memory_bytes,omitempty"`
-	// The page cache's bytes that can be given back.
+	// Page cache in bytes that the kernel can free.
 	MemoryCacheBytes uint64 `protobuf:"varint,5,opt,name=memory_cache_bytes,json=memoryCacheBytes,proto3" json:"memory_cache_bytes,omitempty"`
-	// 0 where there is no limit.
+	// 0 if there is no limit.
 	MemoryLimitBytes uint64 `protobuf:"varint,6,opt,name=memory_limit_bytes,json=memoryLimitBytes,proto3" json:"memory_limit_bytes,omitempty"`
 	// Of each root's file system, in the order of the roots.
 	Disks []*DiskUsage `protobuf:"bytes,7,rep,name=disks,proto3" json:"disks,omitempty"`
-	// Bytes of the pod's network since its start, loopback left out.
+	// Bytes since the pod's start, without loopback.
 	NetworkReceivedBytes uint64 `protobuf:"varint,8,opt,name=network_received_bytes,json=networkReceivedBytes,proto3" json:"network_received_bytes,omitempty"`
 	NetworkSentBytes     uint64 `protobuf:"varint,9,opt,name=network_sent_bytes,json=networkSentBytes,proto3" json:"network_sent_bytes,omitempty"`
 	// Programs in the container.

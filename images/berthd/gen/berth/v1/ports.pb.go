@@ -227,7 +227,7 @@ func (x *DialRequest) GetData() []byte {
 
 type DialResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The first message is empty: the connection is there.
+	// The first message is empty and says that the connection is open.
 	Data          []byte `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -129,7 +129,7 @@ func (x *PtySize) GetRows() uint32 {
 
 type StartRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The program and its arguments; no shell is put in between.
+	// The program and its arguments. No shell is used.
 	Command []string `protobuf:"bytes,1,rep,name=command,proto3" json:"command,omitempty"`
 	// A folder; relative to the session's workspace. Default: the workspace.
 	Cwd string `protobuf:"bytes,2,opt,name=cwd,proto3" json:"cwd,omitempty"`
@@ -137,18 +137,18 @@ type StartRequest struct {
 	Env map[string]string `protobuf:"bytes,3,rep,name=env,proto3" json:"env,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Written to the program's stdin first.
 	Stdin []byte `protobuf:"bytes,4,opt,name=stdin,proto3" json:"stdin,omitempty"`
-	// Whether stdin stays open for SendInput. Default: it is closed after `stdin`. A PTY's always stays open.
+	// Whether stdin stays open for SendInput. Default: it is closed after `stdin`. The stdin of a PTY always stays open.
 	KeepStdin bool `protobuf:"varint,5,opt,name=keep_stdin,json=keepStdin,proto3" json:"keep_stdin,omitempty"`
 	// With a size, the program gets a terminal, and stdout and stderr are one stream.
 	Pty *PtySize `protobuf:"bytes,6,opt,name=pty,proto3" json:"pty,omitempty"`
-	// After it the program's process group gets SIGTERM, and five seconds later SIGKILL. Default: none.
+	// After this time, the program's process group gets SIGTERM, and five seconds later SIGKILL. Default: none.
 	Timeout *durationpb.Duration `protobuf:"bytes,7,opt,name=timeout,proto3" json:"timeout,omitempty"`
 	// Bytes of output after which the rest is counted and thrown away. Default 0: no limit.
 	OutputLimit uint64 `protobuf:"varint,8,opt,name=output_limit,json=outputLimit,proto3" json:"output_limit,omitempty"`
 	// A name for people and for the client to find the program by. At most 200 bytes.
 	Tag string `protobuf:"bytes,9,opt,name=tag,proto3" json:"tag,omitempty"`
 	// Whether the program waits when this stream's reader is slower than its output. Otherwise the oldest output is dropped.
-	// It applies while this stream is open.
+	// The setting applies while this stream is open.
 	WaitForReader bool `protobuf:"varint,10,opt,name=wait_for_reader,json=waitForReader,proto3" json:"wait_for_reader,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -424,7 +424,7 @@ func (*ProcessEvent_KeepAlive) isProcessEvent_Kind() {}
 
 type ProcessStarted struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What the other calls name the program by; never used twice in a session's pod.
+	// Other calls name the program by this id. An id is never used twice in a session's pod.
 	Id            uint64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
 	Pid           uint32 `protobuf:"varint,2,opt,name=pid,proto3" json:"pid,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -548,7 +548,7 @@ func (x *ProcessData) GetDropped() uint64 {
 
 type ProcessEnded struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// As a shell gives it: 128 plus the signal's number for a program that a signal ended.
+	// The exit code as a shell reports it: 128 plus the signal's number for a program that a signal ended.
 	ExitCode int32 `protobuf:"varint,1,opt,name=exit_code,json=exitCode,proto3" json:"exit_code,omitempty"`
 	// The number of the signal that ended the program, or 0.
 	Signal   uint32 `protobuf:"varint,2,opt,name=signal,proto3" json:"signal,omitempty"`

@@ -42,8 +42,8 @@ const (
 // PortServiceClient is a client for the berth.v1.PortService service.
 type PortServiceClient interface {
 	List(context.Context, *v1.ListPortsRequest) (*v1.ListPortsResponse, error)
-	// Bytes to and from a port on the loopback address. The first request has the port. The end of the requests closes the
-	// writing side of the connection; the end of the responses says that the program closed its side.
+	// Copies bytes to and from a port on the loopback address; the first request names the port. When the requests end, berthd
+	// closes the writing side of the connection. When the program closes its side, the responses end.
 	Dial(context.Context) (*connect.BidiStreamForClientSimple[v1.DialRequest, v1.DialResponse], error)
 }
 
@@ -96,8 +96,8 @@ func (c *portServiceClient) Dial(ctx context.Context) (*connect.BidiStreamForCli
 // PortServiceHandler is an implementation of the berth.v1.PortService service.
 type PortServiceHandler interface {
 	List(context.Context, *v1.ListPortsRequest) (*v1.ListPortsResponse, error)
-	// Bytes to and from a port on the loopback address. The first request has the port. The end of the requests closes the
-	// writing side of the connection; the end of the responses says that the program closed its side.
+	// Copies bytes to and from a port on the loopback address; the first request names the port. When the requests end, berthd
+	// closes the writing side of the connection. When the program closes its side, the responses end.
 	Dial(context.Context, *connect.BidiStream[v1.DialRequest, v1.DialResponse]) error
 }
 

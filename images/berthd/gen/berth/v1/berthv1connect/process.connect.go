@@ -53,9 +53,9 @@ const (
 
 // ProcessServiceClient is a client for the berth.v1.ProcessService service.
 type ProcessServiceClient interface {
-	// Starts a program and streams its events: started, data, ended, and keep_alive where nothing else came for a while.
+	// Starts a program and streams its events: started, data, ended, and keep_alive if nothing else was sent for a while.
 	Start(context.Context, *v1.StartRequest) (*connect.ServerStreamForClient[v1.ProcessEvent], error)
-	// Streams a program's events from a byte of its output on. Ended programs can be attached to for some minutes.
+	// Streams a program's events, beginning at a byte of its output. This also works for some minutes after the program's end.
 	Attach(context.Context, *v1.AttachRequest) (*connect.ServerStreamForClient[v1.ProcessEvent], error)
 	List(context.Context, *v1.ListProcessesRequest) (*v1.ListProcessesResponse, error)
 	SendInput(context.Context, *v1.SendInputRequest) (*v1.SendInputResponse, error)
@@ -189,9 +189,9 @@ func (c *processServiceClient) Resize(ctx context.Context, req *v1.ResizeRequest
 
 // ProcessServiceHandler is an implementation of the berth.v1.ProcessService service.
 type ProcessServiceHandler interface {
-	// Starts a program and streams its events: started, data, ended, and keep_alive where nothing else came for a while.
+	// Starts a program and streams its events: started, data, ended, and keep_alive if nothing else was sent for a while.
 	Start(context.Context, *v1.StartRequest, *connect.ServerStream[v1.ProcessEvent]) error
-	// Streams a program's events from a byte of its output on. Ended programs can be attached to for some minutes.
+	// Streams a program's events, beginning at a byte of its output. This also works for some minutes after the program's end.
 	Attach(context.Context, *v1.AttachRequest, *connect.ServerStream[v1.ProcessEvent]) error
 	List(context.Context, *v1.ListProcessesRequest) (*v1.ListProcessesResponse, error)
 	SendInput(context.Context, *v1.SendInputRequest) (*v1.SendInputResponse, error)

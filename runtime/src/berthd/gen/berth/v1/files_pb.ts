@@ -48,14 +48,14 @@ export type FileInfo = Message<"berth.v1.FileInfo"> & {
   modifiedAt?: Timestamp | undefined;
 
   /**
-   * Changes when the file's bytes do. Only of files.
+   * Changes when the file's bytes change. Only files have it.
    *
    * @generated from field: string etag = 6;
    */
   etag: string;
 
   /**
-   * Of symlinks, what it says.
+   * The target of a symlink, as the symlink names it.
    *
    * @generated from field: string target = 7;
    */
@@ -79,7 +79,7 @@ export type StatRequest = Message<"berth.v1.StatRequest"> & {
   path: string;
 
   /**
-   * Whether a symlink at the end of the path is described itself.
+   * If true, a symlink at the end of the path is described, not its target.
    *
    * @generated from field: bool no_follow = 2;
    */
@@ -193,7 +193,7 @@ export type MakeDirRequest = Message<"berth.v1.MakeDirRequest"> & {
   mode?: number | undefined;
 
   /**
-   * Whether missing folders above are made, and a folder that is there already is fine.
+   * Whether missing parent folders are made. Then a folder that exists is no error.
    *
    * @generated from field: bool parents = 3;
    */
@@ -481,8 +481,8 @@ export const FileKindSchema: GenEnum<FileKind> = /*@__PURE__*/
   enumDesc(file_berth_v1_files, 0);
 
 /**
- * Files of the session. A path is absolute, or relative to the workspace. It must lie in a root that the session may see;
- * symlinks are followed inside that root and refused where they lead out of it.
+ * Files of the session. A path is absolute, or relative to the workspace. It must be in a root that callers may access.
+ * Symlinks are followed if they are relative and stay inside the root, and refused otherwise.
  *
  * The bytes of files and archives are bodies of plain HTTP beside this service: see internal/files/bytes.go.
  *

@@ -44,28 +44,28 @@ export type GetMetricsResponse = Message<"berth.v1.GetMetricsResponse"> & {
   cpuNanoseconds: bigint;
 
   /**
-   * CPUs that the container may use, such as 1.5; 0 where there is no limit.
+   * CPUs that the container may use, such as 1.5; 0 if there is no limit.
    *
    * @generated from field: double cpu_limit = 3;
    */
   cpuLimit: number;
 
   /**
-   * Bytes, without the page cache that can be given back.
+   * Memory in bytes, without page cache that the kernel can free.
    *
    * @generated from field: uint64 memory_bytes = 4;
    */
   memoryBytes: bigint;
 
   /**
-   * The page cache's bytes that can be given back.
+   * Page cache in bytes that the kernel can free.
    *
    * @generated from field: uint64 memory_cache_bytes = 5;
    */
   memoryCacheBytes: bigint;
 
   /**
-   * 0 where there is no limit.
+   * 0 if there is no limit.
    *
    * @generated from field: uint64 memory_limit_bytes = 6;
    */
@@ -79,7 +79,7 @@ export type GetMetricsResponse = Message<"berth.v1.GetMetricsResponse"> & {
   disks: DiskUsage[];
 
   /**
-   * Bytes of the pod's network since its start, loopback left out.
+   * Bytes since the pod's start, without loopback.
    *
    * @generated from field: uint64 network_received_bytes = 8;
    */
@@ -133,7 +133,7 @@ export const DiskUsageSchema: GenMessage<DiskUsage> = /*@__PURE__*/
   messageDesc(file_berth_v1_metrics, 2);
 
 /**
- * What the session's container uses.
+ * Reports the resource usage of the session's container.
  *
  * @generated from service berth.v1.MetricsService
  */

@@ -109,7 +109,7 @@ export const DialRequestSchema: GenMessage<DialRequest> = /*@__PURE__*/
  */
 export type DialResponse = Message<"berth.v1.DialResponse"> & {
   /**
-   * The first message is empty: the connection is there.
+   * The first message is empty and says that the connection is open.
    *
    * @generated from field: bytes data = 1;
    */
@@ -138,8 +138,8 @@ export const PortService: GenService<{
     output: typeof ListPortsResponseSchema;
   },
   /**
-   * Bytes to and from a port on the loopback address. The first request has the port. The end of the requests closes the
-   * writing side of the connection; the end of the responses says that the program closed its side.
+   * Copies bytes to and from a port on the loopback address; the first request names the port. When the requests end, berthd
+   * closes the writing side of the connection. When the program closes its side, the responses end.
    *
    * @generated from rpc berth.v1.PortService.Dial
    */

@@ -41,7 +41,7 @@ export const PtySizeSchema: GenMessage<PtySize> = /*@__PURE__*/
  */
 export type StartRequest = Message<"berth.v1.StartRequest"> & {
   /**
-   * The program and its arguments; no shell is put in between.
+   * The program and its arguments. No shell is used.
    *
    * @generated from field: repeated string command = 1;
    */
@@ -69,7 +69,7 @@ export type StartRequest = Message<"berth.v1.StartRequest"> & {
   stdin: Uint8Array;
 
   /**
-   * Whether stdin stays open for SendInput. Default: it is closed after `stdin`. A PTY's always stays open.
+   * Whether stdin stays open for SendInput. Default: it is closed after `stdin`. The stdin of a PTY always stays open.
    *
    * @generated from field: bool keep_stdin = 5;
    */
@@ -83,7 +83,7 @@ export type StartRequest = Message<"berth.v1.StartRequest"> & {
   pty?: PtySize | undefined;
 
   /**
-   * After it the program's process group gets SIGTERM, and five seconds later SIGKILL. Default: none.
+   * After this time, the program's process group gets SIGTERM, and five seconds later SIGKILL. Default: none.
    *
    * @generated from field: google.protobuf.Duration timeout = 7;
    */
@@ -105,7 +105,7 @@ export type StartRequest = Message<"berth.v1.StartRequest"> & {
 
   /**
    * Whether the program waits when this stream's reader is slower than its output. Otherwise the oldest output is dropped.
-   * It applies while this stream is open.
+   * The setting applies while this stream is open.
    *
    * @generated from field: bool wait_for_reader = 10;
    */
@@ -190,7 +190,7 @@ export const ProcessEventSchema: GenMessage<ProcessEvent> = /*@__PURE__*/
  */
 export type ProcessStarted = Message<"berth.v1.ProcessStarted"> & {
   /**
-   * What the other calls name the program by; never used twice in a session's pod.
+   * Other calls name the program by this id. An id is never used twice in a session's pod.
    *
    * @generated from field: uint64 id = 1;
    */
@@ -251,7 +251,7 @@ export const ProcessDataSchema: GenMessage<ProcessData> = /*@__PURE__*/
  */
 export type ProcessEnded = Message<"berth.v1.ProcessEnded"> & {
   /**
-   * As a shell gives it: 128 plus the signal's number for a program that a signal ended.
+   * The exit code as a shell reports it: 128 plus the signal's number for a program that a signal ended.
    *
    * @generated from field: int32 exit_code = 1;
    */
@@ -583,7 +583,7 @@ export const OutputStreamSchema: GenEnum<OutputStream> = /*@__PURE__*/
  */
 export const ProcessService: GenService<{
   /**
-   * Starts a program and streams its events: started, data, ended, and keep_alive where nothing else came for a while.
+   * Starts a program and streams its events: started, data, ended, and keep_alive if nothing else was sent for a while.
    *
    * @generated from rpc berth.v1.ProcessService.Start
    */
@@ -593,7 +593,7 @@ export const ProcessService: GenService<{
     output: typeof ProcessEventSchema;
   },
   /**
-   * Streams a program's events from a byte of its output on. Ended programs can be attached to for some minutes.
+   * Streams a program's events, beginning at a byte of its output. This also works for some minutes after the program's end.
    *
    * @generated from rpc berth.v1.ProcessService.Attach
    */
