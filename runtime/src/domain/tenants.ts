@@ -1,6 +1,6 @@
 /**
- * Reads the tenants file: the tenants, and the hashes of their keys. The stack writes this file, or a person writes it by
- * hand. Each process reads the file again when the file changes.
+ * The schema of the tenants file (tenants, and hashes of their keys), how its text is parsed, and how a key's owner is found.
+ * Pure.
  */
 import { createHash, timingSafeEqual } from "node:crypto";
 import { z } from "zod";

@@ -5,7 +5,7 @@
 import type { Compilable, CompiledQuery } from "kysely";
 import type { Database } from "./database.ts";
 
-/** Is in place of a value in the compiled statement. */
+/** Stands for a value in the compiled statement. */
 class Placeholder {
   constructor(readonly name: string) {}
 }
