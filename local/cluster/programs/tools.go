@@ -1,6 +1,6 @@
 //go:build tools
 
-// Package tools keeps the program that is built from another module in go.mod.
+// Package tools imports a program of another module, so that go.mod keeps the requirement of this module.
 package tools
 
 import (

@@ -1,5 +1,5 @@
-// podsecurity gives the verdict of Kubernetes' own Pod Security library: a pod template as JSON per line of its input,
-// the reasons against it per line of its output, an empty line where it passes.
+// podsecurity checks pods with Kubernetes' own Pod Security library. Each line of its input is a pod template as JSON. Each line
+// of its output says why the template is refused, or is empty if the template is accepted.
 package main
 
 import (
@@ -17,7 +17,7 @@ import (
 
 func main() {
 	log.SetFlags(0)
-	version := flag.String("version", "latest", "of the level restricted, for example v1.34")
+	version := flag.String("version", "latest", "the version of the level restricted, for example v1.34")
 	flag.Parse()
 	parsed, err := api.ParseVersion(*version)
 	if err != nil {

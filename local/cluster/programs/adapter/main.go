@@ -1,6 +1,6 @@
-// adapter is prometheus-adapter from its own packages. Its command wants the Kubernetes of its release; this one compiles
-// against the one of the cluster's programs, so that little more than the adapter itself is compiled for it. Of the
-// official program's flags it has those of the API server that it is, and those by which Berth tells it what to serve.
+// adapter is prometheus-adapter, built from the packages of its Go module. The module's own command needs the Kubernetes version
+// of its release. This program uses the version of the cluster's other programs, so that only the adapter's own packages must be
+// compiled in addition. It has only those flags of the official program that Berth sets, and the flags of an API server.
 package main
 
 import (
@@ -40,10 +40,10 @@ func main() {
 	ctx := server.SetupSignalContext()
 	adapter := &cmd.AdapterBase{Name: name}
 	flags := adapter.Flags()
-	prometheusURL := flags.String("prometheus-url", "https://localhost", "where Prometheus answers")
-	configFile := flags.String("config", "", "which metrics of Prometheus are which of Kubernetes")
-	relist := flags.Duration("metrics-relist-interval", 10*time.Minute, "how often the metrics are listed anew")
-	maxAge := flags.Duration("metrics-max-age", 0, "how long a metric without values is listed; default the interval")
+	prometheusURL := flags.String("prometheus-url", "https://localhost", "the URL of Prometheus")
+	configFile := flags.String("config", "", "the file that maps metrics of Prometheus to metrics of Kubernetes")
+	relist := flags.Duration("metrics-relist-interval", 10*time.Minute, "how often the adapter lists the metrics again")
+	maxAge := flags.Duration("metrics-max-age", 0, "how long a metric without values stays in the list; default: the interval")
 	logs.AddFlags(flags)
 	check(flags.Parse(os.Args))
 	*maxAge = max(*maxAge, *relist)
@@ -74,21 +74,21 @@ func main() {
 	check(adapter.Run(ctx))
 }
 
-// check ends the program at an error: all of them stand in the way of its start.
+// check ends the program if there is an error.
 func check(err error) {
 	if err != nil {
 		klog.Fatal(err)
 	}
 }
 
-// must is the value that a function returns where it returns no error.
+// must returns the value, and ends the program if there is an error.
 func must[T any](value T, err error) T {
 	check(err)
 	return value
 }
 
-// withoutTimeout leaves out the parameter that says how long Prometheus may take: the adapter's own is negative, which the
-// spelling of its release hid. The context ends the request in time.
+// withoutTimeout removes the parameter `timeout` from each query, because the adapter sends a negative value. The context limits
+// the time of the request.
 type withoutTimeout struct{ client.GenericAPIClient }
 
 func (c withoutTimeout) Do(ctx context.Context, verb, endpoint string, query url.Values) (client.APIResponse, error) {
@@ -96,7 +96,7 @@ func (c withoutTimeout) Do(ctx context.Context, verb, endpoint string, query url
 	return c.GenericAPIClient.Do(ctx, verb, endpoint, query)
 }
 
-// describe gives the API its OpenAPI documents, without which it has no names for the types of metrics.k8s.io.
+// describe sets the OpenAPI documents, from which the API server takes the names of the types of metrics.k8s.io.
 func describe(adapter *cmd.AdapterBase) {
 	names := openapinamer.NewDefinitionNamer(api.Scheme, apiserver.Scheme)
 	adapter.OpenAPIConfig = server.DefaultOpenAPIConfig(openapi.GetOpenAPIDefinitions, names)
@@ -105,7 +105,7 @@ func describe(adapter *cmd.AdapterBase) {
 	adapter.OpenAPIV3Config.Info.Title, adapter.OpenAPIV3Config.Info.Version = name, "1.0.0"
 }
 
-// serveResources adds the API metrics.k8s.io, and the adapter's own figures at /metrics.
+// serveResources adds the API metrics.k8s.io, and the adapter's own metrics at /metrics.
 func serveResources(ctx context.Context, adapter *cmd.AdapterBase, provider api.MetricsGetter) {
 	objects := must(metadata.NewForConfig(must(adapter.ClientConfig())))
 	running := func(options *metav1.ListOptions) { options.FieldSelector = "status.phase=Running" }

@@ -1,5 +1,5 @@
-// coredns with only the plugins that the local cluster's DNS needs.
-// Without a forwarder: names outside the cluster are refused, as no query may leave the machine.
+// coredns has only the plugins that the local cluster's DNS needs. It has no forwarder, so it refuses names outside the cluster,
+// and no query leaves the machine.
 package main
 
 import (

@@ -1,8 +1,8 @@
 // netpol enforces networking.k8s.io/v1 NetworkPolicies on the local cluster's one node, with nftables.
 //
-// It is for the local cluster only, where no network plugin that does this can be had; a real cluster's plugin
-// (Calico, Cilium, …) does it there. IPv4, one node. As with any plugin, a new pod is unfiltered for the moment
-// between its address appearing in its status and the rules being in place.
+// Only the local cluster uses netpol, because it has no network plugin that enforces policies. On other clusters, the plugin
+// (Calico, Cilium, …) enforces them. netpol supports IPv4 and one node. As with every plugin, a new pod is not filtered from the
+// moment in which its status has an address until the rules are written.
 package main
 
 import (
@@ -53,14 +53,14 @@ func main() {
 	factory.Start(nil)
 	factory.WaitForCacheSync(nil)
 
-	notify() // the first rules, even if there is nothing to watch yet
+	notify() // writes the first rules, even if no change is reported
 	applied := ""
 	for {
 		select {
 		case <-changed:
 			time.Sleep(20 * time.Millisecond) // changes come in bursts
 		case <-time.After(30 * time.Second):
-			applied = "" // write the rules again: someone may have flushed them
+			applied = "" // writes the rules again, because somebody may have deleted them
 		}
 		allPods, _ := pods.Lister().List(labels.Everything())
 		allNamespaces, _ := namespaces.Lister().List(labels.Everything())

@@ -1,5 +1,5 @@
-// volume makes and removes the directory of one volume: the helper that local-path-provisioner runs in a pod,
-// in place of a shell script, so that its image needs no shell.
+// volume creates or removes the directory of one volume. local-path-provisioner runs it in a pod, where it replaces a shell
+// script, so the image needs no shell.
 package main
 
 import (
@@ -21,7 +21,7 @@ func main() {
 	switch *action {
 	case "create":
 		if err = os.MkdirAll(*path, 0o777); err == nil {
-			err = os.Chmod(*path, 0o777) // past the umask: any uid may be the pod's
+			err = os.Chmod(*path, 0o777) // the umask would remove permissions, but a pod may have any uid
 		}
 	case "delete":
 		err = os.RemoveAll(*path)

@@ -1,5 +1,5 @@
-// Package rules says what the node lets through. It knows Kubernetes' types and not its client, so that its tests compile in a
-// part of the time.
+// Package rules computes what the node lets through. It imports Kubernetes' types but not its client, so that its tests compile
+// faster.
 package rules
 
 import (
@@ -16,12 +16,12 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// Ruleset gives the nftables rules for the policies: the whole table, to be loaded in one transaction by nft -f.
+// Ruleset returns the nftables rules of the policies as one table, which `nft -f` loads in one transaction.
 //
-// Each isolated pod has a chain per isolated direction that returns for what a policy allows and drops the rest.
-// Traffic between pods passes the forward hook, from a pod to the node the input hook. Traffic from the node to its
-// pods (probes, NodePorts) passes neither and is always allowed, as Kubernetes demands; so is that from the machine that
-// the node is on.
+// An isolated pod has one chain for each isolated direction. The chain returns for what a policy allows, and drops the rest.
+// Traffic between pods passes the hook `forward`; traffic from a pod to the node passes the hook `input`. Traffic from the node
+// to pods, for example a probe, is always allowed, as Kubernetes requires. Traffic from the node's machine to pods, for example
+// to a node port, is always allowed too.
 func Ruleset(pods []*corev1.Pod, namespaces []*corev1.Namespace, policies []*networkingv1.NetworkPolicy) string {
 	w := world{pods: reachable(pods), namespaces: map[string]labels.Set{}}
 	for _, namespace := range namespaces {
@@ -52,8 +52,8 @@ type world struct {
 	namespaces map[string]labels.Set
 }
 
-// reachable keeps the pods that have an address of their own in use, one per address (the newest: an address is
-// given again while the status of its last owner still names it), in a stable order.
+// reachable returns the pods that use their own address, one pod for each address, in a stable order. If two pods have the same
+// address, it returns the newer one, because the older pod has ended and its status still names the address.
 func reachable(pods []*corev1.Pod) []*corev1.Pod {
 	byIP := map[string]*corev1.Pod{}
 	for _, pod := range pods {
@@ -73,7 +73,8 @@ func reachable(pods []*corev1.Pod) []*corev1.Pod {
 	return kept
 }
 
-// allowed gives the matches that policies allow for the pod in each direction; nil means that the pod isn't isolated.
+// allowed returns, for each direction, the matches of the traffic that the policies allow. nil: no policy isolates the pod in
+// this direction.
 func (w world) allowed(pod *corev1.Pod, policies []*networkingv1.NetworkPolicy) (ingress, egress []string) {
 	for _, policy := range policies {
 		if policy.Namespace != pod.Namespace || !selects(&policy.Spec.PodSelector, pod.Labels) {
@@ -101,7 +102,8 @@ func (w world) allowed(pod *corev1.Pod, policies []*networkingv1.NetworkPolicy) 
 	return ingress, egress
 }
 
-// peerMatches gives one match per kind of peer; no peers at all means any address.
+// peerMatches returns the matches of the peers: one for each block of IPv4 addresses, and one for all selected pods. Without
+// peers, every address matches.
 func (w world) peerMatches(namespace string, peers []networkingv1.NetworkPolicyPeer, field string) []string {
 	if len(peers) == 0 {
 		return []string{""}
@@ -131,7 +133,7 @@ func (w world) peerMatches(namespace string, peers []networkingv1.NetworkPolicyP
 	return matches
 }
 
-// blockMatch reports false for a block that no IPv4 address is in.
+// blockMatch returns false for a block of IPv6 addresses.
 func blockMatch(block networkingv1.IPBlock, field string) (string, bool) {
 	if !isIPv4(block.CIDR) {
 		return "", false
@@ -149,8 +151,8 @@ func isIPv4(cidr string) bool {
 	return err == nil && prefix.Addr().Is4()
 }
 
-// portMatches gives one match per port; no ports at all means any. A named port is that of each of the targets: of
-// the selected pod for ingress, of whichever pod is called for egress.
+// portMatches returns the matches of the ports: one for each port with a number, and for each named port one for each target that
+// has it. The targets are the selected pod for ingress, and all pods for egress. Without ports, every port matches.
 func portMatches(ports []networkingv1.NetworkPolicyPort, targets []*corev1.Pod) []string {
 	if len(ports) == 0 {
 		return []string{""}

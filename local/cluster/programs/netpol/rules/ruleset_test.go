@@ -57,7 +57,7 @@ func TestRuleset(t *testing.T) {
 
 	rules := Ruleset(pods, namespaces, []*networkingv1.NetworkPolicy{policy})
 	for _, want := range []string{
-		"iifname machine0 accept\n    ip saddr vmap", // before all that drops
+		"iifname machine0 accept\n    ip saddr vmap", // before every rule that drops
 		"ip saddr { 10.244.0.3 } ip daddr 10.244.0.2 tcp dport 8080 return",
 		"ip daddr 192.0.2.0/24 ip daddr != 192.0.2.8/29 ip daddr != 192.0.2.128/25 return",
 		"ip daddr vmap { 10.244.0.2 : jump in_",
