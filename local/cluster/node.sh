@@ -1,28 +1,29 @@
 #!/bin/sh
-# The node's first process. Everything of the cluster runs in the namespaces that it makes, and ends with it.
+# The node's first process. It makes the namespaces in which the whole cluster runs. When it ends, the kernel ends everything in
+# them.
 #
-#     node.sh NAME DIR...    NAME is the control group that it runs in; the DIRs are all that the node sees of the machine's
-#                            /run, /var/lib and /var/log
+#     node.sh NAME DIR...    NAME is the node's control group. Of the machine's /run, /var/lib and /var/log, the node sees only
+#                            the DIRs.
 set -eu
 
 cgroups=/sys/fs/cgroup
 version=1
 [ ! -e $cgroups/cgroup.procs ] || version=2
 
-# The machine's side, in the control group that will be the root of the node's.
+# Runs in the machine's namespaces, in the control group that becomes the root of the node's groups.
 outside() {
   [ $version = 1 ] || delegate $cgroups
   exec unshare --cgroup sh "$0" --grouped "$@"
 }
 
-# Enables the controllers that the kubelet needs in the children of a cgroup (version 2), where the cgroup has them.
+# (version 2) Enables, for the children of a control group, the controllers that the kubelet needs and the group has.
 delegate() {
   for controller in cpuset cpu memory pids hugetlb; do
     echo "+$controller" >"$1/cgroup.subtree_control" 2>/dev/null || :
   done
 }
 
-# With version 2 processes are in leaves only.
+# In version 2, a group must not have processes if its children have controllers. So this process moves to a child, `daemons`.
 grouped() {
   if [ $version = 2 ]; then
     mkdir -p "$cgroups/$1/daemons"
@@ -38,19 +39,20 @@ inside() {
   mount -t sysfs sysfs /sys
   mount_cgroups
   protect_sysctls
-  mount --make-rshared / # among the node's own processes: the machine's mounts come in, none goes out
+  mount --make-rshared / # shared in the node; mounts of the machine appear in the node, but not the reverse
   ip link set lo up
   echo 1 >/proc/sys/net/ipv4/ip_forward
   trap end TERM
   : >/run/ready
-  # Waiting also takes leave of the processes that others have left behind.
+  # `wait` also reaps orphaned processes.
   while :; do
     sleep 86400 &
     wait $! || :
   done
 }
 
-# Leaves of the machine's sockets and state only the given directories. Each is held as a working directory meanwhile.
+# Hides the machine's /run, /var/lib and /var/log, except the given directories. Each directory stays reachable as a working
+# directory until it is mounted again.
 hide() (
   if [ $# = 0 ]; then
     for dir in /run /var/lib /var/log; do mount -t tmpfs -o mode=755 tmpfs $dir; done
@@ -61,10 +63,11 @@ hide() (
   shift
   hide "$@"
   mkdir -p "$dir"
-  mount --no-canonicalize --rbind . "$dir" # canonicalized, the dot would be the directory that was just made
+  # Without --no-canonicalize, mount would resolve the dot to the new, empty directory.
+  mount --no-canonicalize --rbind . "$dir"
 )
 
-# Mounts all hierarchies again, so that the node's own group is their root.
+# Mounts the control groups again, so that the node's own group is the root.
 mount_cgroups() {
   if [ $version = 2 ]; then
     mount -t cgroup2 cgroup2 $cgroups
@@ -84,8 +87,8 @@ mount_cgroups() {
   done </proc/self/cgroup
 }
 
-# The settings of the whole machine that the kubelet would change are files of the node, which have the values already. All
-# other settings are read-only, except for those of the node's network.
+# Mounts ordinary files over those kernel settings that the kubelet would change for the whole machine. The files already have the
+# kubelet's values. All other settings are read-only, except those of the network.
 protect_sysctls() {
   mount --bind /proc/sys /proc/sys
   mount -o remount,bind,ro /proc/sys
@@ -106,7 +109,7 @@ kernel/keys/root_maxbytes 25000000
 SYSCTLS
 }
 
-# Containers have ten seconds to end by themselves. What is left ends with this process.
+# Containers have ten seconds to end. The kernel ends the others with this process.
 end() {
   trap '' TERM
   kill -TERM -1

@@ -2,7 +2,7 @@ module berth/local/pulumi-language-nodejs
 
 go 1.26.0
 
-// In the last version that Go's proxy has as a module.
+// The SDK's version below is the last one whose module has this program. No Go proxy has the program's own, later module.
 tool github.com/pulumi/pulumi/sdk/v3/nodejs/cmd/pulumi-language-nodejs
 
 require github.com/pulumi/pulumi/sdk/v3 v3.68.0

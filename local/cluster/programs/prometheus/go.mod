@@ -2,7 +2,7 @@ module berth/local/prometheus
 
 go 1.26.0
 
-// Debian's can't find targets in Kubernetes. In a module of its own, because its graph is that of Kubernetes 0.35.
+// Debian's Prometheus can't discover targets in Kubernetes. This is a separate module, because it needs Kubernetes 0.35.
 tool (
 	github.com/prometheus/prometheus/cmd/prometheus
 	github.com/prometheus/prometheus/cmd/promtool

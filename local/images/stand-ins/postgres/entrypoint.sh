@@ -1,6 +1,6 @@
 #!/bin/bash
-# Makes the database cluster on the first start, from POSTGRES_USER, POSTGRES_DB and POSTGRES_PASSWORD or
-# POSTGRES_PASSWORD_FILE as the official image does, then becomes Postgres.
+# At the first start, creates the data folder and the database, as the official image does, from POSTGRES_USER, POSTGRES_DB, and
+# POSTGRES_PASSWORD or POSTGRES_PASSWORD_FILE. Then runs Postgres in place of this script.
 set -euo pipefail
 
 [[ "${1:-}" == -* ]] && set -- postgres "$@"
