@@ -75,15 +75,17 @@ test("a log that can't be read does not delay the end of a session", async () =>
   expect(await logTail({ logs }, session(), silent)).toBe("");
 });
 
-test("the last line is the command's own line, without its time and colours", () => {
-  const log = [
-    "python3: can't open file 'agent.py': \u001b[31mNo such file\u001b[0m\u0000",
-    "",
-    "berth-session: the command ended with code 2",
-    "",
-  ];
+test.each([
+  "berthd: the command ended with code 2",
+  "berth-session: the command ended with code 2",
+  "berth-desktop: the terminal ended",
+])("the last line is the command's own line, without its time and colours, and not: %s", (own) => {
+  const log = ["python3: can't open file 'agent.py': \u001b[31mNo such file\u001b[0m\u0000", "", own, ""];
   const timed = log.map((line) => `${time} ${line}`).join("\n");
   expect(lastLine(timed)).toBe("python3: can't open file 'agent.py': No such file");
-  expect(lastLine(`${time} berth-session: no task, just the desktop\n`)).toBeUndefined();
+  expect(lastLine(`${time} ${own}\n`)).toBeUndefined();
+});
+
+test("a log can be read without the times of its lines", () => {
   expect(withoutTimes(`${time} one\n${time} \n${time}   two\n`)).toBe("one\n\n  two\n");
 });

@@ -85,6 +85,9 @@ function lastOf(lines: string[]): string {
 /** The log without the times of its lines. */
 export const withoutTimes = (log: string): string => log.replace(/^\S+ ?/gm, "");
 
+/** Lines that Berth's own programs wrote. Pods of former versions run berth-desktop and berth-session in the place of berthd. */
+const ownLine = /^berth(d|-desktop|-session): /;
+
 /** The last line that the agent's command wrote, as a text for users; undefined if the command wrote no line. */
 export function lastLine(log: string): string | undefined {
   const lines = withoutTimes(log)
@@ -92,6 +95,6 @@ export function lastLine(log: string): string | undefined {
     .replace(/\u001b\[[\d;?]*[A-Za-z]|[\u0000-\u0008\u000b-\u001f\u007f]/g, "")
     .split("\n")
     .map((line) => line.trim())
-    .filter((line) => line !== "" && !/^berth-(desktop|session): /.test(line));
+    .filter((line) => line !== "" && !ownLine.test(line));
   return lines.at(-1);
 }
