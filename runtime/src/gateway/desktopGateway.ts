@@ -19,7 +19,7 @@ import { keyIsGone } from "../api/sessionPods.ts";
 import { desktopPort } from "../cluster/podSpec/podSpec.ts";
 import type { Actor } from "../domain/event.ts";
 import { type Session, withoutDesktop } from "../domain/session.ts";
-import { isFinal, states } from "../domain/states/state.ts";
+import { isEnding, states } from "../domain/states/state.ts";
 import type { Tenant } from "../domain/tenants.ts";
 import { connectionOf } from "../queue/openConnections.ts";
 import type { Activity } from "../store/activity.ts";
@@ -290,10 +290,9 @@ function passerOf(viewer: RfbClient, pass: (request: Buffer) => void, upstream: 
 }
 
 function sayState(client: WebSocket, { state, reason }: Session): void {
-  const over = state === "stopping" || isFinal(state);
   closeWith(
     client,
-    over ? closeCodes.ended : closeCodes.notRunning,
+    isEnding(state) ? closeCodes.ended : closeCodes.notRunning,
     `The session is ${state}${reason ? `: ${reason}` : "."}`,
   );
 }

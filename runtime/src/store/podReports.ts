@@ -2,7 +2,7 @@
 import { sql } from "kysely";
 import type { Actor } from "../domain/event.ts";
 import type { Session } from "../domain/session.ts";
-import { finalStates, podStates } from "../domain/states/state.ts";
+import { endingStates, podStates } from "../domain/states/state.ts";
 import { auditedColumns, logEvents } from "./auditTrail.ts";
 import { type Database, keptPlan } from "./database.ts";
 
@@ -43,7 +43,7 @@ export class PodReports {
         update sessions set last_active_at = now() from reported
         where sessions.id = reported.id
           and (warm is not null or is_used or (runs_command and tenant <> all(${quiet}::text[])))
-          and state::text <> all(${["stopping", ...finalStates]}::text[])
+          and state::text <> all(${endingStates}::text[])
           and coalesce(last_active_at < now() - interval '5 seconds', true)
       )
       select sessions.id, tenant, state from sessions join reported on reported.id = sessions.id

@@ -7,7 +7,7 @@ import { sql } from "kysely";
 import type { TenantsFile } from "../config/tenantsFile.ts";
 import type { Actor, Use } from "../domain/event.ts";
 import type { Session } from "../domain/session.ts";
-import { finalStates, isFinal, type SessionEvent, type State, transition } from "../domain/states/state.ts";
+import { endingStates, isEnding, type SessionEvent, type State, transition } from "../domain/states/state.ts";
 import { addressOf, appendEvents, logEvents } from "./auditTrail.ts";
 import { changesOf } from "./changes.ts";
 import { type Database, keptPlan } from "./database.ts";
@@ -171,7 +171,7 @@ export class SessionCommands {
           })
           .where("id", "=", id)
           .where("tenant", "=", tenant)
-          .where("state", "not in", ["stopping", ...finalStates])
+          .where("state", "not in", endingStates)
           .where("max_lifetime_seconds", "is not", null)
           .returning(sessionColumns),
       )
@@ -185,7 +185,7 @@ export class SessionCommands {
     }
     const session = await this.#queries.find(id, tenant);
     if (session === undefined) return undefined;
-    const endless = session.maxLifetimeSeconds === null && session.state !== "stopping" && !isFinal(session.state);
+    const endless = session.maxLifetimeSeconds === null && !isEnding(session.state);
     const why = endless ? "The session has no maximum lifetime, so there is nothing to extend." : undefined;
     return { session, refusal: why ?? `The session is ${session.state}, so it can't be extended.` };
   }
@@ -199,7 +199,7 @@ export class SessionCommands {
       .updateTable("sessions")
       .set({ last_active_at: sql`now()` })
       .where("id", "=", id)
-      .where("state", "not in", ["stopping", ...finalStates])
+      .where("state", "not in", endingStates)
       .where(sql<boolean>`coalesce(last_active_at < now() - interval '5 seconds', true)`)
       .execute();
   }

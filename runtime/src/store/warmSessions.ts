@@ -1,6 +1,6 @@
 /** Reads the warm sessions, and the data that determine how many warm sessions each pool gets. */
 import { sql } from "kysely";
-import { type Cause, finalStates, type State } from "../domain/states/state.ts";
+import { type Cause, endingStates, type State } from "../domain/states/state.ts";
 import type { Tier } from "../domain/tiers.ts";
 import type { Spare } from "../domain/warmPlan.ts";
 import type { Database } from "./database.ts";
@@ -36,7 +36,7 @@ export async function sparesOf(database: Database): Promise<StoredSpare[]> {
     .select(["id", "tenant", "image", "tier", "state", "warm", "tenants_generation as tenantsGeneration"])
     .select(isSilent.as("isSilent"))
     .where("warm", "is not", null)
-    .where("state", "not in", ["stopping", ...finalStates])
+    .where("state", "not in", endingStates)
     .orderBy("created_at")
     .execute();
   return rows.map(({ warm, ...row }) => ({ ...row, templateHash: warm ?? "" }));
@@ -48,7 +48,7 @@ export async function ownedOf(database: Database, ids: string[]): Promise<string
     .selectFrom("sessions")
     .select("id")
     .where("id", "in", ids)
-    .where((build) => build.or([build("warm", "is", null), build("state", "in", ["stopping", ...finalStates])]))
+    .where((build) => build.or([build("warm", "is", null), build("state", "in", endingStates)]))
     .execute();
   return rows.map(({ id }) => id);
 }
@@ -66,7 +66,7 @@ export async function failedLately(database: Database): Promise<Map<string, numb
     .select(["tenant", "image", "tier", (build) => build.fn.countAll<string>().as("count")])
     .where("warm", "is not", null)
     .where("created_at", ">", sql<Date>`now() - interval '10 minutes'`)
-    .where("state", "in", ["stopping", ...finalStates])
+    .where("state", "in", endingStates)
     .where("state_since", ">", sql<Date>`now() - interval '1 minute'`)
     .where("cause", "not in", harmlessCauses)
     .groupBy(["tenant", "image", "tier"])

@@ -40,6 +40,11 @@ export const liveStates = [
 
 export const isFinal = (state: State): boolean => finalStates.some((final) => final === state);
 
+/** The states of a session whose end has begun. */
+export const endingStates = ["stopping", ...finalStates] as const satisfies State[];
+
+export const isEnding = (state: State): boolean => endingStates.some((ending) => ending === state);
+
 /**
  * States in which a session has a pod or may have one. These sessions count against the tenant's `maxSessions` and
  * quota.
@@ -124,9 +129,6 @@ export interface Status {
   stalled: boolean;
 }
 
-/** Whether `stop` or `fail` can begin the session's end in this state. */
-const isAlive = (state: State) => state !== "stopping" && state !== "stopped" && state !== "failed";
-
 /**
  * The session's status after the event. Undefined if the event changes nothing, because the event came late, came twice,
  * or reports what is known already. No event leads out of a final state, and only `gone` leads out of `stopping`.
@@ -169,9 +171,9 @@ export function transition(status: Status, event: SessionEvent): Status | undefi
       if (state === "suspended") return to("queued", event.reason);
       return state === "suspending" && !status.resumes ? { ...status, resumes: true } : undefined;
     case "stop":
-      return isAlive(state) ? to("stopping", event.reason, { cause: event.cause, endsAs: "stopped" }) : undefined;
+      return isEnding(state) ? undefined : to("stopping", event.reason, { cause: event.cause, endsAs: "stopped" });
     case "fail":
-      return isAlive(state) ? to("stopping", event.reason, { cause: event.cause, endsAs: "failed" }) : undefined;
+      return isEnding(state) ? undefined : to("stopping", event.reason, { cause: event.cause, endsAs: "failed" });
     case "gone":
       return state === "stopping" ? to(status.endsAs ?? "stopped", status.reason) : undefined;
   }

@@ -2,7 +2,7 @@
 import { Problem } from "../../api/http/problem.ts";
 import type { RunningSession } from "../../api/sessionPods.ts";
 import type { Session } from "../../domain/session.ts";
-import { isFinal } from "../../domain/states/state.ts";
+import { isEnding } from "../../domain/states/state.ts";
 import type { SessionQueries } from "../../store/sessionQueries.ts";
 import { Recent } from "../../timing/recent.ts";
 
@@ -25,7 +25,7 @@ export class RunningSessions {
     if (session === undefined) throw new Problem(404, `There is no session ${id}.`);
     const { state, podIp } = session;
     if (state === "running" && podIp !== null) return { ...session, podIp };
-    if (isFinal(state) || state === "stopping") throw new Problem(404, `The session is ${state}; its ports are gone.`);
+    if (isEnding(state)) throw new Problem(404, `The session is ${state}; its ports are gone.`);
     const hint = state === "suspended" || state === "suspending" ? "Resume it." : "Please wait until it runs.";
     throw new Problem(503, `The session is ${state}. ${hint}`, undefined, 3);
   }
