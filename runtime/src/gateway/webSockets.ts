@@ -14,9 +14,8 @@ import type { Logger } from "pino";
 import { type WebSocket, WebSocketServer } from "ws";
 import type { Credential } from "../api/access/credential.ts";
 import type { Revocations } from "../api/access/revocations.ts";
-import { Problem, type ProblemBody, problemBody, retryAfterOf } from "../api/http/problem.ts";
+import { Problem, type ProblemBody, problemOf, retryAfterOf } from "../api/http/problem.ts";
 import { type ConnectionInfo, closedReason, type OpenConnections } from "../queue/openConnections.ts";
-import { isDatabaseUnavailable } from "../store/database.ts";
 import { redact } from "../telemetry/redact.ts";
 import { tracing } from "../telemetry/tracing.ts";
 import { closeWith } from "./bridge.ts";
@@ -158,7 +157,7 @@ export class WebSockets implements BeforeApplicationShutdown {
         throw error;
       }
     } catch (error) {
-      const problem = this.#problemOf(error);
+      const problem = problemOf(error, this.options.logger, "WebSocket upgrade failed");
       // The refusal is logged, so that somebody who guesses keys is noticed here as in the rest of the API.
       const { status, detail } = problem;
       const address = this.options.addressOf(request);
@@ -200,15 +199,6 @@ export class WebSockets implements BeforeApplicationShutdown {
     if (admitted.info === undefined) return;
     const close = () => sendAway(client, closedCode, closedReason);
     client.once("close", connections.add(sessionId, admitted.info, close));
-  }
-
-  #problemOf(error: unknown): ProblemBody {
-    if (error instanceof Problem) return error.body;
-    if (isDatabaseUnavailable(error)) {
-      return problemBody(503, "The database can't be reached at the moment. Please try again.");
-    }
-    this.options.logger.error({ err: error }, "WebSocket upgrade failed");
-    return problemBody(500, "Something went wrong on our side.");
   }
 }
 

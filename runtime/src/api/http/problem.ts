@@ -107,6 +107,16 @@ export function sendProblem(error: unknown, request: FastifyRequest, reply: Fast
   reply.status(body.status).type("application/problem+json").send(JSON.stringify(body));
 }
 
+const databaseAway = problemBody(503, "The database can't be reached at the moment. Please try again.");
+
+/** The answer of a gateway to an error. If Berth itself is at fault, the error is logged with the message `failed`. */
+export function problemOf(error: unknown, logger: Pick<Logger, "error">, failed: string): ProblemBody {
+  if (error instanceof Problem) return error.body;
+  if (isDatabaseUnavailable(error)) return databaseAway;
+  logger.error({ err: error }, failed);
+  return problemBody(500, "Something went wrong on our side.");
+}
+
 /** How many seconds the client should wait before a retry; undefined: the answer has no header Retry-After. */
 export function retryAfterOf(error: unknown, body: ProblemBody): number | undefined {
   return (error instanceof Problem ? error.retryAfterSeconds : undefined) ?? (body.status === 503 ? 2 : undefined);
@@ -116,7 +126,7 @@ function bodyFor(error: unknown, request: FastifyRequest, logger: Logger): Probl
   if (error instanceof Problem) return error.body;
   if (isDatabaseUnavailable(error)) {
     logger.warn({ err: error }, "the database does not answer");
-    return problemBody(503, "The database can't be reached at the moment. Please try again.");
+    return databaseAway;
   }
   const status = error instanceof HttpException ? error.getStatus() : (error as { statusCode?: unknown }).statusCode;
   if (typeof status === "number" && status >= 400 && status < 500) {

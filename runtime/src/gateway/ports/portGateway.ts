@@ -8,14 +8,13 @@ import type { Socket } from "node:net";
 import { promisify } from "node:util";
 import type { Logger } from "pino";
 import type { Revocations } from "../../api/access/revocations.ts";
-import { Problem, problemBody, retryAfterOf } from "../../api/http/problem.ts";
+import { Problem, problemOf, retryAfterOf } from "../../api/http/problem.ts";
 import { capConnections, idleOptions, maxConnections } from "../../api/http/sockets.ts";
 import type { Reads } from "../../api/reads.ts";
 import type { SessionPods } from "../../api/sessionPods.ts";
 import type { PortTarget, SandboxUrl } from "../../domain/sandboxUrl.ts";
 import { closedReason, connectionOf, type OpenConnections } from "../../queue/openConnections.ts";
 import type { Activity } from "../../store/activity.ts";
-import { isDatabaseUnavailable } from "../../store/database.ts";
 import type { SessionQueries } from "../../store/sessionQueries.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
 import { redact } from "../../telemetry/redact.ts";
@@ -238,14 +237,7 @@ export class PortGateway {
   }
 
   #problemOf(error: unknown) {
-    const problem =
-      error instanceof Problem
-        ? error
-        : isDatabaseUnavailable(error)
-          ? new Problem(503, "The database can't be reached at the moment. Please try again.")
-          : undefined;
-    if (problem === undefined) this.options.logger.error({ err: error }, "a request to a port failed");
-    const body = problem?.body ?? problemBody(500, "Something went wrong on our side.");
+    const body = problemOf(error, this.options.logger, "a request to a port failed");
     return { body, retryAfter: retryAfterOf(error, body) };
   }
 
