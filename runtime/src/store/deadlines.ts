@@ -7,6 +7,9 @@ import { sql } from "kysely";
 /** How many seconds the session has been in its state. */
 export const secondsInState = sql<number>`extract(epoch from now() - state_since)::float8`;
 
+/** Whether a new activity of the session is written. One write in 5 s is enough, because idle time-outs are longer. */
+export const isActivityDue = sql<boolean>`coalesce(last_active_at < now() - interval '5 seconds', true)`;
+
 /** Whether the session runs and has been without activity for its idle time-out plus `moreSeconds`. */
 export const idle = (moreSeconds: number) => sql<boolean>`coalesce(
   state = 'running'

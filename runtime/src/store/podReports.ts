@@ -5,6 +5,7 @@ import type { Session } from "../domain/session.ts";
 import { endingStates, podStates } from "../domain/states/state.ts";
 import { auditedColumns, logEvents } from "./auditTrail.ts";
 import { type Database, keptPlan } from "./database.ts";
+import { isActivityDue } from "./deadlines.ts";
 
 /**
  * The audit trail has at most one event `progress` of a session in this many seconds, whichever processes get the reports. An
@@ -44,7 +45,7 @@ export class PodReports {
         where sessions.id = reported.id
           and (warm is not null or is_used or (runs_command and tenant <> all(${quiet}::text[])))
           and state::text <> all(${endingStates}::text[])
-          and coalesce(last_active_at < now() - interval '5 seconds', true)
+          and ${isActivityDue}
       )
       select sessions.id, tenant, state from sessions join reported on reported.id = sessions.id
       ${keptPlan}`.execute(this.database);

@@ -11,7 +11,7 @@ import { endingStates, isEnding, type SessionEvent, type State, transition } fro
 import { addressOf, appendEvents, logEvents } from "./auditTrail.ts";
 import { changesOf } from "./changes.ts";
 import { type Database, keptPlan } from "./database.ts";
-import { isIdle } from "./deadlines.ts";
+import { isActivityDue, isIdle } from "./deadlines.ts";
 import { frequent } from "./frequent.ts";
 import { newestOf } from "./generations.ts";
 import { sessionColumns } from "./sessionColumns.ts";
@@ -200,7 +200,7 @@ export class SessionCommands {
       .set({ last_active_at: sql`now()` })
       .where("id", "=", id)
       .where("state", "not in", endingStates)
-      .where(sql<boolean>`coalesce(last_active_at < now() - interval '5 seconds', true)`)
+      .where(isActivityDue)
       .execute();
   }
 
