@@ -128,10 +128,10 @@ export class Generations {
    */
   collect(access: ClusterAccess, namespace: pulumi.Input<string>, labels: Record<string, string>): void {
     if (pulumi.runtime.isDryRun()) return;
-    pulumi.all([namespace, pulumi.all(this.#names)]).apply(async ([place, names]) => {
+    pulumi.all([namespace, pulumi.all(this.#names)]).apply(async ([namespace, names]) => {
       try {
         const pick = (found: FoundGenerations) => collectable(found, new Set(names), new Date());
-        const gone = await cluster.collect(access, place, labels, pick);
+        const gone = await cluster.collect(access, namespace, labels, pick);
         if (gone.length > 0)
           await pulumi.log.info(`Deleted old ConfigMaps and Secrets that no object refers to: ${gone.join(", ")}.`);
       } catch (error) {

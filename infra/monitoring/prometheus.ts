@@ -80,14 +80,14 @@ export class Prometheus extends pulumi.ComponentResource {
 
     const files = pulumi
       .all([namespace, args.adapter?.serverName ?? null, args.adapter?.certificate ?? null])
-      .apply(([place, serverName, certificate]) => ({
+      .apply(([namespace, serverName, certificate]) => ({
         "prometheus.yml": stringify(
-          prometheusConfig({ config, namespace: place, tenantPrefix: args.tenantPrefix, adapterName: serverName }),
+          prometheusConfig({ config, namespace, tenantPrefix: args.tenantPrefix, adapterName: serverName }),
         ),
         "alerts.yml": stringify(
           alertRules({
             ...config,
-            namespace: place,
+            namespace,
             gateway: args.gateway,
             autoscaled: args.autoscaled,
             adapter: args.adapter?.validity ?? null,

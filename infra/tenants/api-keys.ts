@@ -55,11 +55,11 @@ function keyIn(
   opts: pulumi.CustomResourceOptions,
 ): pulumi.Output<string> {
   const { data } = k8s.core.v1.Secret.get(resource, pulumi.interpolate`${namespace}/${secret}`, opts);
-  return pulumi.all([pulumi.secret(data), namespace]).apply(([fields, place]) => {
+  return pulumi.all([pulumi.secret(data), namespace]).apply(([fields, namespace]) => {
     const key = Buffer.from(fields?.key ?? "", "base64").toString();
     if (new RegExp(`^berth_${owner}_[A-Za-z0-9_-]{16,}$`).test(key)) return key;
     throw new pulumi.RunError(
-      `the Secret ${secret} in the namespace ${place} has no valid API key of ${owner} under \`key\`; the key must be berth_${owner}_ and then 16 or more characters of A-Z, a-z, 0-9, _ and -, without a line break`,
+      `the Secret ${secret} in the namespace ${namespace} has no valid API key of ${owner} under \`key\`; the key must be berth_${owner}_ and then 16 or more characters of A-Z, a-z, 0-9, _ and -, without a line break`,
     );
   });
 }

@@ -255,9 +255,9 @@ test("on SIGTERM the worker finishes its jobs, takes no other, and ends with 0",
   await database.updateTable("sessions").set({ state: "starting" }).execute();
   const { child, log, says, exit } = runProgram(["worker"], env);
   await says("listening");
-  // As long as each place of the worker has a job, the worker does not wait for a job, so it can't receive one.
+  // As long as each slot of the worker has a job, the worker does not wait for a job, so it can't receive one.
   for (const id of early) await queue.add(id);
-  // A call that the server holds for 10 s fails, and then the worker has a free place. So if the calls did not come within 3 s, for
+  // A call that the server holds for 10 s fails, and then the worker has a free slot. So if the calls did not come within 3 s, for
   // example because the worker has just started, the server answers them, and the worker calls again at once.
   const areRecent = () => {
     if (open.size < workerJobs) return false;

@@ -64,8 +64,8 @@ export class PortsController {
       throw new Problem(409, "Ports can't be reached from outside, because the stack's config has no sandboxUrl.");
     }
     const { tenant, credential, actor } = caller;
-    const place = { sessionId: id, port };
-    const permission = this.tokens.permit(place, { tenant: tenant.name, path, credential }, lifetimeSeconds);
+    const sessionPort = { sessionId: id, port };
+    const permission = this.tokens.permit(sessionPort, { tenant: tenant.name, path, credential }, lifetimeSeconds);
     await this.pods.findRunning(id, caller);
     await note(this.grants, { ...permission, kind: "port", access: "use", madeBy: actor });
     // The link is recorded before the caller gets it. The audit trail contains the link's id, not the link.
@@ -74,7 +74,7 @@ export class PortsController {
       this.tokens.sign("ticket", permission),
       this.tokens.sign("token", permission),
     ]);
-    const url = `${this.sandboxUrl.urlOf(place)}${linkPath.slice(1)}?ticket=${ticket}`;
+    const url = `${this.sandboxUrl.urlOf(sessionPort)}${linkPath.slice(1)}?ticket=${ticket}`;
     return { id: permission.id, url, token, expiresAt: permission.expiresAt.toISOString() };
   }
 }

@@ -4,7 +4,7 @@ import { session, tenant } from "../testing/fixtures.ts";
 import type { CoreApi } from "./kubernetes.ts";
 import { SessionObjects } from "./sessionObjects.ts";
 
-const place = { id: "6f1e0f5e-3c0e-4c58-9a37-0f6f2f1c9a11", namespace: "tenant-acme" };
+const one = { id: "6f1e0f5e-3c0e-4c58-9a37-0f6f2f1c9a11", namespace: "tenant-acme" };
 const succeeded: V1Pod = { metadata: { uid: "the-pod" }, status: { phase: "Succeeded" } };
 
 const settings = {
@@ -32,29 +32,29 @@ const refused = (code: number, message: string) => async () => {
 
 test("a pod that looks successful was evicted if an event of the kubelet about this pod says so", async () => {
   const { asked, objects } = objectsOf(succeeded, async () => ({ items: [{ message: "The disk is full." }] }));
-  expect((await objects.observePod(place)).pod).toEqual({
+  expect((await objects.observePod(one)).pod).toEqual({
     is: "broken",
     cause: "evicted",
     reason: "The session was evicted from its node: The disk is full.",
   });
   const fieldSelector = "involvedObject.uid=the-pod,reason=Evicted,source=kubelet";
-  expect(asked).toEqual([{ namespace: place.namespace, fieldSelector, limit: 1 }]);
+  expect(asked).toEqual([{ namespace: one.namespace, fieldSelector, limit: 1 }]);
 });
 
 test("without such an event, or without the right to read events, the pod was successful", async () => {
   const forbidden = 'events is forbidden: User "worker" cannot list resource "events" in API group ""';
   for (const events of [async () => ({ items: [] }), refused(403, forbidden)]) {
-    expect((await objectsOf(succeeded, events).objects.observePod(place)).pod).toMatchObject({ is: "finished" });
+    expect((await objectsOf(succeeded, events).objects.observePod(one)).pod).toMatchObject({ is: "finished" });
   }
 });
 
 test("if events can't be read for another reason, the error is thrown", async () => {
-  await expect(objectsOf(succeeded, refused(500, "etcd")).objects.observePod(place)).rejects.toThrow("etcd");
+  await expect(objectsOf(succeeded, refused(500, "etcd")).objects.observePod(one)).rejects.toThrow("etcd");
 });
 
 test("events are not requested for a running pod", async () => {
   const { asked, objects } = objectsOf({ status: { phase: "Running" } }, async () => ({ items: [] }));
-  await objects.observePod(place);
+  await objects.observePod(one);
   expect(asked).toEqual([]);
 });
 
@@ -110,10 +110,10 @@ test("a pod is deleted by its UID, by force only if this is asked for; and its d
     deleteNamespacedPod: async ({ body }: { body: unknown }) => void deleted.push(body),
   } as unknown as CoreApi;
   const objects = new SessionObjects(core, settings);
-  const { podObject, podOverdueSeconds = 0, podUid } = await objects.observe(place);
+  const { podObject, podOverdueSeconds = 0, podUid } = await objects.observe(one);
   expect([podObject, Math.floor(podOverdueSeconds / 60)]).toEqual(["deleting", 1]);
-  await objects.removePod(place, podUid);
-  await objects.removePod(place, podUid, { isForced: true });
+  await objects.removePod(one, podUid);
+  await objects.removePod(one, podUid, { isForced: true });
   const preconditions = { uid: "the-pod" };
   expect(deleted).toEqual([{ preconditions }, { preconditions, gracePeriodSeconds: 0 }]);
 });

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { portOf, SandboxUrl } from "./sandboxUrl.ts";
 
 const sessionId = "6f1e0f5e-3c0e-4c58-9a37-0f6f2f1c9a11";
-const place = { sessionId, port: 8080 };
+const sessionPort = { sessionId, port: 8080 };
 
 test("a URL that is made for a port is parsed again: a host for each port, or a path of one host", () => {
   for (const [text, address, path, prefix] of [
@@ -22,9 +22,9 @@ test("a URL that is made for a port is parsed again: a host for each port, or a 
     ],
   ] as const) {
     const url = new SandboxUrl(text);
-    expect(url.urlOf(place)).toBe(address);
-    expect(url.find(new URL(address).host, path)).toEqual({ ...place, path: "/a?b", prefix });
-    expect(url.find(new URL(address).host.toUpperCase(), path)).toEqual({ ...place, path: "/a?b", prefix });
+    expect(url.urlOf(sessionPort)).toBe(address);
+    expect(url.find(new URL(address).host, path)).toEqual({ ...sessionPort, path: "/a?b", prefix });
+    expect(url.find(new URL(address).host.toUpperCase(), path)).toEqual({ ...sessionPort, path: "/a?b", prefix });
   }
 });
 

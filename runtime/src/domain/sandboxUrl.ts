@@ -4,7 +4,7 @@
  */
 
 /** One port of one session. */
-export interface PortPlace {
+export interface SessionPort {
   /** A UUID in lower case. */
   sessionId: string;
   /** 1 to 65535. */
@@ -12,7 +12,7 @@ export interface PortPlace {
 }
 
 /** The port that a URL addresses, and the rest of the URL. */
-export interface PortTarget extends PortPlace {
+export interface PortTarget extends SessionPort {
   /** The part of the URL that the program in the session gets: path and query, beginning with `/`. */
   path: string;
   /** The part of the path before `path`: "" if each port has its own host, else for example `/<session id>/8080`. */
@@ -71,7 +71,7 @@ export class SandboxUrl {
   }
 
   /** The address of the port, with a `/` at its end. */
-  urlOf({ sessionId, port }: PortPlace): string {
+  urlOf({ sessionId, port }: SessionPort): string {
     const label = `${port}-${sessionId}`;
     if (this.hasOwnHosts) return `${this.#protocol}//${this.#host.replace("*", label)}/`;
     return `${this.#protocol}//${this.#host}/${sessionId}/${port}/`;

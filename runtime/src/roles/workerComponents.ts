@@ -183,7 +183,7 @@ export function workerComponents(surroundings: WorkerSurroundings) {
     rows: (ids) => sweptRows(database, ids, tenants.ending()),
     rowsSince: () => rowsSince(database),
     trigger: (id, urgency) => queue.add(id, urgency),
-    removeOrphan: async (place) => objects.remove(place, await objects.observe(place)),
+    removeOrphan: async (orphan) => objects.remove(orphan, await objects.observe(orphan)),
     logger,
     ...(surroundings.sweepMs !== undefined && { intervalMs: surroundings.sweepMs }),
     ...(surroundings.orphanGraceMs !== undefined && { orphanGraceMs: surroundings.orphanGraceMs }),

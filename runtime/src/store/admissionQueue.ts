@@ -53,8 +53,8 @@ export interface Loads {
 export async function loadsOf(database: Database, tenantOf: (name: string) => Tenant | undefined): Promise<Loads> {
   const isUp = sql`state in (${sql.join(podStates)})`;
   const stall = sql`extract(epoch from updated_at - now())::float8 + ${progressSeconds}`;
-  const holdsPlace = sql`state = 'starting' and not stalled and ${stall} > 0`;
-  const isSlow = sql`${holdsPlace} and state_since < now() - ${quickSeconds} * interval '1 second'`;
+  const holdsSlot = sql`state = 'starting' and not stalled and ${stall} > 0`;
+  const isSlow = sql`${holdsSlot} and state_since < now() - ${quickSeconds} * interval '1 second'`;
   const isLate = sql`state = 'starting' and (stalled or ${stall} <= 0)
     and state_since < now() - ${progressSeconds} * interval '1 second'`;
   // A claim of a warm session sets `created_at` and `state_since` to the same time, and does not count as a start.
@@ -74,11 +74,11 @@ export async function loadsOf(database: Database, tenantOf: (name: string) => Te
   }>`
     select tenant, tier, desktop,
       count(*) filter (where ${isUp})::integer as up,
-      count(*) filter (where ${holdsPlace})::integer as starting,
+      count(*) filter (where ${holdsSlot})::integer as starting,
       count(*) filter (where ${isSlow})::integer as slow,
       count(*) filter (where ${isLate})::integer as late,
       count(*) filter (where ${isReady})::integer as ready,
-      min(${stall}) filter (where ${holdsPlace}) as stall_seconds,
+      min(${stall}) filter (where ${holdsSlot}) as stall_seconds,
       count(*) filter (
         where workspace_mode = 'persistent' and (state <> 'queued' or started_at is not null))::integer as volumes
     from sessions

@@ -26,7 +26,7 @@ export interface SweepOptions {
   /** Requests a reconcile of the session. */
   trigger: (sessionId: string, urgency: "urgent" | "later") => Promise<void>;
   /** Deletes the objects of a session id that has no row. */
-  removeOrphan: (place: { id: string; namespace: string }) => Promise<void>;
+  removeOrphan: (orphan: { id: string; namespace: string }) => Promise<void>;
   logger: Logger;
   /** Milliseconds between two sweeps, plus or minus a tenth. Default: 15 000. */
   intervalMs?: number;

@@ -69,7 +69,7 @@ async function open(size = 1, changes: Parameters<typeof tenant>[1] = {}) {
     store,
     planner,
     /** A planner that starts nothing, because all start slots are in use. */
-    noPlaces: plannerOf(0),
+    noSlots: plannerOf(0),
     spares,
     /** `generation`: the generation of the tenants file that the worker has read. Default 0. */
     refill: (made?: typeof images, generation?: number) => pools(made, generation).refill(),
@@ -427,11 +427,11 @@ test("another tenant's session that waits does not keep the pool from being fill
 });
 
 test("a tenant's session that waits for a start slot neither ends a warm session nor prevents a claim", async () => {
-  const { refill, start, ask, noPlaces, spares, store, haveWaited } = await open();
+  const { refill, start, ask, noSlots, spares, store, haveWaited } = await open();
   await refill();
   await start();
   const own = await ask({ tier: "medium" });
-  await noPlaces.plan();
+  await noSlots.plan();
   expect((await store.queries.find(own.id))?.reason).toBe("Waiting for its turn to start");
   await haveWaited(own.id);
   await refill();

@@ -8,32 +8,37 @@ import { Tickets } from "./tickets.ts";
 const keys = TokenKeys.one("0123456789abcdef0123456789abcdef");
 const tokens = new PortTokens(keys);
 const sessionId = "6f1e0f5e-3c0e-4c58-9a37-0f6f2f1c9a11";
-const place = { sessionId, port: 8080 };
+const sessionPort = { sessionId, port: 8080 };
 const by = { tenant: "acme", path: "/a?b", credential: credentialOf("acme") };
 
 afterEach(() => void vi.useRealTimers());
 
 test("a ticket and a token say what they are for until they expire, and can't replace each other", async () => {
   vi.useFakeTimers({ toFake: ["Date"] });
-  const permission = tokens.permit(place, by, 60);
+  const permission = tokens.permit(sessionPort, by, 60);
   for (const [kind, other] of [
     ["ticket", "token"],
     ["token", "ticket"],
   ] as const) {
     const text = await tokens.sign(kind, permission);
-    expect(await tokens.verify(kind, text, place)).toEqual({ ...permission, ...(kind === "token" && { path: "/" }) });
-    expect(await tokens.verify(other, text, place)).toBeUndefined();
+    expect(await tokens.verify(kind, text, sessionPort)).toEqual({
+      ...permission,
+      ...(kind === "token" && { path: "/" }),
+    });
+    expect(await tokens.verify(other, text, sessionPort)).toBeUndefined();
   }
   const text = await tokens.sign("token", permission);
   vi.setSystemTime(Date.now() + 61_000);
-  expect(await tokens.verify("token", text, place)).toBeUndefined();
+  expect(await tokens.verify("token", text, sessionPort)).toBeUndefined();
 });
 
 test("tokens of another port, session or key, changed or unsigned tokens, and other kinds of links are refused", async () => {
-  const permission = tokens.permit(place, by, 60);
+  const permission = tokens.permit(sessionPort, by, 60);
   const text = await tokens.sign("token", permission);
-  expect(await tokens.verify("token", text, { ...place, port: 8081 })).toBeUndefined();
-  expect(await tokens.verify("token", text, { ...place, sessionId: sessionId.replace("6", "7") })).toBeUndefined();
+  expect(await tokens.verify("token", text, { ...sessionPort, port: 8081 })).toBeUndefined();
+  expect(
+    await tokens.verify("token", text, { ...sessionPort, sessionId: sessionId.replace("6", "7") }),
+  ).toBeUndefined();
   const [head, body = "", signature] = text.split(".");
   const changed = { ...JSON.parse(Buffer.from(body, "base64url").toString()), port: 8081 };
   const others = [

@@ -6,7 +6,7 @@
 import { randomUUID } from "node:crypto";
 import { z } from "zod";
 import type { TokenKeys } from "../../config/tokenKeys.ts";
-import type { PortPlace } from "../../domain/sandboxUrl.ts";
+import type { SessionPort } from "../../domain/sandboxUrl.ts";
 import { Credential } from "./credential.ts";
 import { sign, verify } from "./signedTokens.ts";
 
@@ -22,7 +22,7 @@ const Claims = z.object({
 });
 
 /** Which port is allowed, and until when. */
-export interface PortPermission extends PortPlace {
+export interface PortPermission extends SessionPort {
   /** The id of the link that gives the permission. The permission has no other id. */
   id: string;
   tenant: string;
@@ -38,11 +38,11 @@ export class PortTokens {
 
   /** Creates a new permission that is valid from now on. The caller has to store a grant with the same id. */
   permit(
-    place: PortPlace,
+    sessionPort: SessionPort,
     { tenant, path, credential }: Pick<PortPermission, "tenant" | "path" | "credential">,
     lifetimeSeconds: number,
   ): PortPermission {
-    const { sessionId, port } = place;
+    const { sessionId, port } = sessionPort;
     const expiresAt = new Date((Math.floor(Date.now() / 1000) + lifetimeSeconds) * 1000);
     return { id: randomUUID(), sessionId, port, tenant, path, credential, expiresAt };
   }
@@ -61,11 +61,15 @@ export class PortTokens {
    * What the ticket or token `text` allows at this port; undefined if its signature is not valid, or if the text has expired, is
    * damaged or is for another port.
    */
-  async verify(kind: keyof typeof audiences, text: string, place: PortPlace): Promise<PortPermission | undefined> {
+  async verify(
+    kind: keyof typeof audiences,
+    text: string,
+    sessionPort: SessionPort,
+  ): Promise<PortPermission | undefined> {
     const verified = await verify(this.keys, audiences[kind], Claims, text);
     if (verified === undefined) return undefined;
     const { sub: sessionId, tenant, port, path, jti: id, exp, by: credential } = verified.claims;
-    if (sessionId !== place.sessionId || port !== place.port) return undefined;
+    if (sessionId !== sessionPort.sessionId || port !== sessionPort.port) return undefined;
     return { id, sessionId, port, tenant, path, credential, expiresAt: new Date(exp * 1000) };
   }
 }

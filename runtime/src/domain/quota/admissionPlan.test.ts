@@ -54,9 +54,9 @@ test("only as many sessions as allowed start at the same time; the others wait f
   const { admitted, postponed: rest } = plan(situation(burst("a", 5), { loads: new Map([["x", load(8, 8)]]) }));
   expect(ids(admitted)).toEqual(["a000", "a001"]);
   expect(rest).toEqual([
-    { id: "a002", for: "place", reason: "Waiting for its turn to start" },
-    { id: "a003", for: "place", reason: "Waiting for its turn to start" },
-    { id: "a004", for: "place", reason: "Waiting for its turn to start" },
+    { id: "a002", for: "slot", reason: "Waiting for its turn to start" },
+    { id: "a003", for: "slot", reason: "Waiting for its turn to start" },
+    { id: "a004", for: "slot", reason: "Waiting for its turn to start" },
   ]);
 });
 
@@ -151,7 +151,7 @@ test("a tenant with late starts has a lower limit of its own, and the others get
   const of = (tenant: string) => ids(admitted).filter((id) => id.startsWith(tenant));
   expect([of("a").length, of("b").length]).toEqual([1, 9]);
   const why = "Waiting for earlier sessions of the tenant, whose starts take long";
-  expect(rest[0]).toEqual({ id: "a001", for: "place", reason: why });
+  expect(rest[0]).toEqual({ id: "a001", for: "slot", reason: why });
 });
 
 test("free start slots go first to the tenant that has less than its share, then to any that waits", () => {
@@ -187,10 +187,10 @@ test("warm sessions start after the tenant's own sessions, even if other tenants
   expect(ids(admitted)).toEqual(["a000", "c000", "a001", "cw", "aw"]);
   expect(ids(rest)).toEqual(["b000", "b001", "bw"]);
 
-  const places = [...burst("a", 20), warm("aw"), warm("cw")];
-  const inPlaces = plan(situation(places, { allowances, maxStarting: 4 }));
-  expect(ids(inPlaces.admitted)).toEqual(["a000", "a001", "cw", "a002"]);
-  expect(ids(inPlaces.postponed.slice(-1))).toEqual(["aw"]);
+  const crowded = [...burst("a", 20), warm("aw"), warm("cw")];
+  const inSlots = plan(situation(crowded, { allowances, maxStarting: 4 }));
+  expect(ids(inSlots.admitted)).toEqual(["a000", "a001", "cw", "a002"]);
+  expect(ids(inSlots.postponed.slice(-1))).toEqual(["aw"]);
 });
 
 const warmBurst = (tenant: string, count: number) =>
@@ -298,7 +298,7 @@ test("for every queue: each session gets one answer, no limit is exceeded, and n
         }
       }
       const turnless = rest.filter(({ reason }) => reason.includes("its turn"));
-      expect(turnless.every((one) => one.for === "place")).toBe(true);
+      expect(turnless.every((one) => one.for === "slot")).toBe(true);
       if (turnless.length > 0) {
         expect(before + admitted.length).toBeGreaterThanOrEqual(maxStarting);
       }

@@ -63,10 +63,10 @@ export interface Plan {
   /** The sessions that may start now, in the order of their starts. */
   admitted: { id: string; turn: number }[];
   /**
-   * `for`: what the session waits for: room in the tenant's own limits (`room`) or a start slot (`place`). A session whose
+   * `for`: what the session waits for: room in the tenant's own limits (`room`) or a start slot (`slot`). A session whose
    * pod the cluster refused, and the tenant's sessions behind it, also count as `room`.
    */
-  postponed: { id: string; for: "room" | "place"; reason: string }[];
+  postponed: { id: string; for: "room" | "slot"; reason: string }[];
   /** Sessions that the tenant's present config does not allow, or that are larger than the tenant's whole quota. */
   impossible: { id: string; reason: string }[];
 }
@@ -146,7 +146,7 @@ export function plan({ queue, loads, allowances, lastTurn, maxStarting }: Situat
       result.postponed.push({ id: session.id, for: "room", reason });
     } else if (load.starting >= ownLimit(maxStarting, load)) {
       const why = load.late === 0 ? ownTurn : slowed;
-      result.postponed.push({ id: session.id, for: "place", reason: why });
+      result.postponed.push({ id: session.id, for: "slot", reason: why });
     } else if (total < maxStarting || (hasFirstClaim(session) && isFirst(session))) {
       total += 1;
       if (load.starting < share) claimed += 1;
@@ -155,7 +155,7 @@ export function plan({ queue, loads, allowances, lastTurn, maxStarting }: Situat
       load.used = add(add(load.used, session.amounts), session.held, -1);
       result.admitted.push({ id: session.id, turn });
     } else {
-      result.postponed.push({ id: session.id, for: "place", reason: ownTurn });
+      result.postponed.push({ id: session.id, for: "slot", reason: ownTurn });
     }
   };
   const leftOver: Turn[] = [];

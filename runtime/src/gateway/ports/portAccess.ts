@@ -4,7 +4,7 @@ import type { Access } from "../../api/access/access.ts";
 import type { TenantCaller } from "../../api/access/caller.ts";
 import type { PortPermission, PortTokens } from "../../api/access/portTokens.ts";
 import { Problem } from "../../api/http/problem.ts";
-import type { PortPlace, SandboxUrl } from "../../domain/sandboxUrl.ts";
+import type { SandboxUrl, SessionPort } from "../../domain/sandboxUrl.ts";
 import type { UsedLinks } from "../../queue/usedLinks.ts";
 import { within } from "../../timing/within.ts";
 import { cookieName, cookiesOf, mayUseCookie, tokenHeader } from "./headers.ts";
@@ -47,7 +47,7 @@ export class PortAccess {
    * is unknown; 403 if the key lacks the scope `write`, or if a page of another origin does more with the port's cookie than
    * follow a link to the port.
    */
-  async admit(place: PortPlace, { method, headers, address }: PortRequest): Promise<Entrant> {
+  async admit(sessionPort: SessionPort, { method, headers, address }: PortRequest): Promise<Entrant> {
     const { access, url } = this.options;
     if (/\bberth_[a-z0-9-]+_/.test(headers.authorization ?? "")) {
       throw new Problem(
@@ -57,13 +57,13 @@ export class PortAccess {
     }
     const shown = headers[tokenHeader];
     if (typeof shown === "string") {
-      const permission = await this.options.tokens.verify("token", shown, place);
+      const permission = await this.options.tokens.verify("token", shown, sessionPort);
       if (permission !== undefined) return this.#entrant(permission, address);
       return { caller: await access.admitToPort(shown, address), loss: () => undefined };
     }
     const cookies = cookiesOf(headers.cookie, cookieName(url)).slice(0, maxCheckedCookies);
     for (const cookie of cookies) {
-      const permission = await this.options.tokens.verify("token", cookie, place);
+      const permission = await this.options.tokens.verify("token", cookie, sessionPort);
       if (permission === undefined) continue;
       if (!mayUseCookie(method, headers, url.originOf(headers.host ?? ""))) {
         throw new Problem(403, "Only the port's own pages may use the cookie that the port's link has set.");
@@ -77,8 +77,12 @@ export class PortAccess {
    * Redeems a link's ticket, which works for one browser only. Throws a Problem: 401 if the ticket is not valid or was
    * redeemed before, 503 if Redis does not answer.
    */
-  async takeTicket(place: PortPlace, ticket: string, address: string | undefined): Promise<PortPermission & Entrant> {
-    const permission = await this.options.tokens.verify("ticket", ticket, place);
+  async takeTicket(
+    sessionPort: SessionPort,
+    ticket: string,
+    address: string | undefined,
+  ): Promise<PortPermission & Entrant> {
+    const permission = await this.options.tokens.verify("ticket", ticket, sessionPort);
     if (permission === undefined) throw new Problem(401, `The link is not valid or has expired. ${ask}`);
     const entrant = await this.#entrant(permission, address);
     const { id, expiresAt } = permission;
