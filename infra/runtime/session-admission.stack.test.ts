@@ -1,7 +1,7 @@
 /** Tests which objects the API server lets the worker of the deployed stack `dev` make. Each one is a dry run on the server. */
 import { expect, test } from "vitest";
 import { kubectl } from "../../local/cluster/kubectl.ts";
-import { claimFor, ownerReference, podFor, secretFor } from "../../runtime/src/cluster/podSpec/podSpec.ts";
+import { ownerReference, podFor, secretFor, volumeClaimFor } from "../../runtime/src/cluster/podSpec/podSpec.ts";
 import { TenantSchema } from "../../runtime/src/domain/tenants.ts";
 
 type Json = { [key: string]: Json } & Json[];
@@ -29,7 +29,7 @@ const owner = ownerReference(one, "uid-of-the-secret");
 
 const pod = () => podFor(one, acme, owner, content);
 const secret = () => secretFor(one, { proxy: "the-proxy-token", session: "the-session-token" });
-const claim = () => claimFor(one, acme, owner);
+const volumeClaim = () => volumeClaimFor(one, acme, owner);
 
 const worker = "--as=system:serviceaccount:berth:worker";
 
@@ -39,7 +39,7 @@ const make = (object: object, ...as: string[]) =>
 
 test.each([
   ["Secret", secret()],
-  ["volume claim", claim()],
+  ["volume claim", volumeClaim()],
   ["pod", pod()],
   ["pod without a desktop", podFor({ ...one, desktop: false }, acme, owner, content)],
   ["pod with an ephemeral workspace", podFor({ ...one, workspaceMode: "ephemeral" }, acme, owner, content)],
@@ -124,13 +124,13 @@ test.each([
   ["Secret with another account's token", tokenSecret, "type", "kubernetes.io/service-account-token", /type Opaque/],
   ["Secret with another name", secret(), "metadata.name", "registry-login", /name of its session/],
   [
-    "claim for a copy",
-    claim(),
+    "volume claim for a copy",
+    volumeClaim(),
     "spec.dataSource",
     { kind: "PersistentVolumeClaim", name: "agent-other" },
     /ask for a new volume/,
   ],
-  ["claim for an existing volume", claim(), "spec.volumeName", "other", /ask for a new volume/],
+  ["volume claim for an existing volume", volumeClaim(), "spec.volumeName", "other", /ask for a new volume/],
 ])("the worker may not make a %s", async (_, object, path, value, message) => {
   await expect(make(changed(object, path, value), worker)).rejects.toThrow(message);
 });

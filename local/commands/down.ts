@@ -3,12 +3,12 @@ import { nodePid, stopNode } from "../cluster/node.ts";
 import { removeState } from "../cluster/state.ts";
 import { stopDocker } from "../docker.ts";
 import { aptEnded, installedPackages } from "../host/packages.ts";
-import { claim } from "../lib/process.ts";
+import { lock } from "../lib/process.ts";
 import { step } from "../lib/steps.ts";
 
 /** @param purge whether to remove all state too. Built programs stay in the cache */
 export async function down(purge: boolean): Promise<void> {
-  claim();
+  lock();
   await aptEnded();
   await step("Stop the Docker daemon", stopDocker);
   const packages = purge ? await installedPackages() : [];

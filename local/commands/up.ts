@@ -16,7 +16,7 @@ import { preflight } from "../host/preflight.ts";
 import { imageTasks } from "../images/ensure.ts";
 import { compileLibrary, dropCompiledPackages, hasUnusedPackages, removeUnfinished } from "../lib/go.ts";
 import { pathLine, runGraph, type Tasks } from "../lib/graph.ts";
-import { claim } from "../lib/process.ts";
+import { lock } from "../lib/process.ts";
 import { type StackOutputs, stackUp } from "../pulumi/stack.ts";
 import { buildCli, hasCli, obtainPulumi } from "../pulumi/tools.ts";
 import { welcome } from "./welcome.ts";
@@ -33,7 +33,7 @@ export const stack = "dev";
 export async function up({ keepCompiled = false, deploys = true } = {}): Promise<void> {
   const start = performance.now();
   await preflight();
-  claim();
+  lock();
   claimStateDir();
   removeUnfinished();
   const tasks: Tasks = {

@@ -118,7 +118,7 @@ function noted(name: string): { pid: number; fingerprint: string | undefined } |
  * Makes other runs of `npm run up` and `down` fail until this process ends for any reason. Throws a UserError if another run
  * exists.
  */
-export function claim(): void {
+export function lock(): void {
   const other = pidOf("command");
   if (other !== undefined && other !== process.pid)
     throw new UserError(

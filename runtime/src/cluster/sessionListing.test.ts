@@ -2,9 +2,9 @@ import { CoreV1Api } from "@kubernetes/client-node";
 import { expect, test } from "vitest";
 import { kubeApi } from "../testing/kubeApi.ts";
 import { sessionLabel } from "./names.ts";
-import { listClaimsAndSecrets } from "./sessionListing.ts";
+import { listVolumeClaimsAndSecrets } from "./sessionListing.ts";
 
-test("the list says which claims and Secrets each session has, page by page, and asks for metadata only", async () => {
+test("the list says which volume claims and Secrets each session has, page by page, and asks for metadata only", async () => {
   const made = "2026-01-01T12:00:00Z";
   const items = (...ids: string[]) =>
     ids.map((id) => ({ metadata: { labels: { [sessionLabel]: id }, creationTimestamp: made } }));
@@ -20,12 +20,12 @@ test("the list says which claims and Secrets each session has, page by page, and
     const page = [pathname.split("/").pop(), searchParams.get("continue")].filter((part) => part !== null).join(" ");
     response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(pages[page]));
   });
-  const found = await listClaimsAndSecrets(config.makeApiClient(CoreV1Api), "tenant-acme");
+  const found = await listVolumeClaimsAndSecrets(config.makeApiClient(CoreV1Api), "tenant-acme");
   const since = new Date(made);
   expect(Object.fromEntries(found)).toEqual({
-    runs: { claim: true, secret: true, since },
-    starts: { claim: true, secret: false, since },
-    suspended: { claim: false, secret: true, since },
+    runs: { volumeClaim: true, secret: true, since },
+    starts: { volumeClaim: true, secret: false, since },
+    suspended: { volumeClaim: false, secret: true, since },
   });
   expect([...accepted]).toEqual([expect.stringMatching(/as=PartialObjectMetadataList/)]);
 });

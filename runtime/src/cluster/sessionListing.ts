@@ -7,7 +7,7 @@ import { type PageQuery, pagesOf } from "./pages.ts";
 /** Which of these objects exist for a session's id, and when the first of them was created. */
 export interface ListedObjects {
   since: Date;
-  claim: boolean;
+  volumeClaim: boolean;
   secret: boolean;
 }
 
@@ -18,14 +18,14 @@ const metadataOnly = setHeaderOptions(
 );
 
 /** Makes one request for each kind and 500 objects. Throws if the Kubernetes API server does not answer, or refuses. */
-export async function listClaimsAndSecrets(
+export async function listVolumeClaimsAndSecrets(
   core: Pick<CoreApi, "listNamespacedPersistentVolumeClaim" | "listNamespacedSecret">,
   namespace: string,
 ): Promise<Map<string, ListedObjects>> {
   const found = new Map<string, ListedObjects>();
   type Query = PageQuery & { namespace: string; labelSelector: string };
   const list = async (
-    kind: "claim" | "secret",
+    kind: "volumeClaim" | "secret",
     call: (query: Query) => Promise<KubernetesListObject<KubernetesObject>>,
   ) => {
     for await (const { items } of pagesOf((page) => call({ namespace, labelSelector: sessionSelector, ...page }))) {
@@ -33,13 +33,13 @@ export async function listClaimsAndSecrets(
         const id = metadata?.labels?.[sessionLabel];
         if (id === undefined) continue;
         const made = metadata?.creationTimestamp ?? new Date();
-        const objects = found.get(id) ?? { claim: false, secret: false, since: made };
+        const objects = found.get(id) ?? { volumeClaim: false, secret: false, since: made };
         found.set(id, { ...objects, [kind]: true, since: made < objects.since ? made : objects.since });
       }
     }
   };
   await Promise.all([
-    list("claim", (query) => core.listNamespacedPersistentVolumeClaim(query, metadataOnly)),
+    list("volumeClaim", (query) => core.listNamespacedPersistentVolumeClaim(query, metadataOnly)),
     list("secret", (query) => core.listNamespacedSecret(query, metadataOnly)),
   ]);
   return found;

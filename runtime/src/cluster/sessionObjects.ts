@@ -9,7 +9,14 @@ import type { PodView } from "../domain/states/podView.ts";
 import type { Tenant } from "../domain/tenants.ts";
 import { type CoreApi, refusalOf } from "./kubernetes.ts";
 import { objectName, sessionLabel } from "./names.ts";
-import { claimFor, hasBerthdVolume, ownerReference, podFor, type SessionTokens, secretFor } from "./podSpec/podSpec.ts";
+import {
+  hasBerthdVolume,
+  ownerReference,
+  podFor,
+  type SessionTokens,
+  secretFor,
+  volumeClaimFor,
+} from "./podSpec/podSpec.ts";
 import { asEvicted, mayBeEviction, viewPod } from "./podView.ts";
 import { type Creation, explain } from "./refusals.ts";
 
@@ -54,13 +61,18 @@ export class SessionObjects {
         () => this.core.readNamespacedSecret(where),
       );
       const owner = ownerReference(session, secret.metadata?.uid ?? "");
-      // The claim is created before the pod, so that the pod is never admitted while its claim waits for quota, and so that the
-      // scheduler knows the claim when it sees the pod. In a test with both calls at the same time, the scheduler saw one pod in
-      // three first. Schedulers before 1.33 then wait for 1.5 s until they try again. The test saved at most 4 ms.
+      // The volume claim is created before the pod, so that the pod is never admitted while its volume claim waits for quota, and
+      // so that the scheduler knows the volume claim when it sees the pod. In a test with both calls at the same time, the
+      // scheduler saw one pod in three first. Schedulers before 1.33 then wait for 1.5 s until they try again. The test saved at
+      // most 4 ms.
       if (session.workspaceMode === "persistent") {
         await ensure(
           session,
-          () => this.core.createNamespacedPersistentVolumeClaim({ namespace, body: claimFor(session, tenant, owner) }),
+          () =>
+            this.core.createNamespacedPersistentVolumeClaim({
+              namespace,
+              body: volumeClaimFor(session, tenant, owner),
+            }),
           () => this.core.readNamespacedPersistentVolumeClaim(where),
         );
       }
@@ -84,7 +96,7 @@ export class SessionObjects {
   /** Reads all objects of the session. */
   async observe(session: NamespacedSession): Promise<Observed> {
     const where = at(session);
-    const [secret, claim, pod] = await Promise.all([
+    const [secret, volumeClaim, pod] = await Promise.all([
       read(() => this.core.readNamespacedSecret(where)),
       read(() => this.core.readNamespacedPersistentVolumeClaim(where)),
       read(() => this.core.readNamespacedPod(where)),
@@ -95,7 +107,7 @@ export class SessionObjects {
       podOverdueSeconds: overdueSeconds(pod),
       podObject: stateOf(pod),
       secret: stateOf(secret),
-      claim: stateOf(claim),
+      volumeClaim: stateOf(volumeClaim),
     };
   }
 
@@ -140,16 +152,19 @@ export class SessionObjects {
   }
 
   /** Starts the deletion of all objects of the session. They are gone when `observe` says so. */
-  async remove(session: NamespacedSession, observed: Pick<Observed, "secret" | "claim" | "podObject">): Promise<void> {
+  async remove(
+    session: NamespacedSession,
+    observed: Pick<Observed, "secret" | "volumeClaim" | "podObject">,
+  ): Promise<void> {
     const where = at(session);
     if (observed.secret !== "absent") {
-      // Foreground deletion keeps the owner visible until the claim and the pod are gone.
+      // Foreground deletion keeps the owner visible until the volume claim and the pod are gone.
       await read(() => this.core.deleteNamespacedSecret({ ...where, propagationPolicy: "Foreground" }));
       return;
     }
     // Somebody else deleted only the Secret, so the other objects are deleted here.
     if (observed.podObject === "present") await read(() => this.core.deleteNamespacedPod(where));
-    if (observed.claim === "present") await read(() => this.core.deleteNamespacedPersistentVolumeClaim(where));
+    if (observed.volumeClaim === "present") await read(() => this.core.deleteNamespacedPersistentVolumeClaim(where));
   }
 }
 

@@ -9,7 +9,7 @@ import type { CoreApi, LeaseApi, OnAnswer } from "../cluster/kubernetes.ts";
 import { logTail } from "../cluster/logTail.ts";
 import { type MissingImage, pullersOf, readPullers } from "../cluster/missingImages.ts";
 import { PodAccess } from "../cluster/podAccess.ts";
-import { listClaimsAndSecrets } from "../cluster/sessionListing.ts";
+import { listVolumeClaimsAndSecrets } from "../cluster/sessionListing.ts";
 import { SessionObjects } from "../cluster/sessionObjects.ts";
 import { type Config, podImages } from "../config/config.ts";
 import type { TenantsFile } from "../config/tenantsFile.ts";
@@ -179,7 +179,7 @@ export function workerComponents(surroundings: WorkerSurroundings) {
     isLeader,
     namespaces: () => tenants.namespaces(),
     pods: (namespace) => watches.pods(namespace),
-    others: (namespace) => listClaimsAndSecrets(core, namespace),
+    others: (namespace) => listVolumeClaimsAndSecrets(core, namespace),
     rows: (ids) => sweptRows(database, ids, tenants.ending()),
     rowsSince: () => rowsSince(database),
     trigger: (id, urgency) => queue.add(id, urgency),

@@ -19,7 +19,7 @@ export type Fault = "none" | "before" | "after" | "quota";
 type PodState = "pending" | "ready" | "finished" | "broken" | "displaced";
 interface Objects {
   secret: boolean;
-  claim: boolean;
+  volumeClaim: boolean;
   pod?: { uid: string; state: PodState; leaving: boolean };
   /** The owner is being deleted, with all that it owns. */
   going: boolean;
@@ -122,7 +122,7 @@ export class Model {
     create: async ({ id }): Promise<Creation> => {
       await this.#call(() => this.#at(id), true);
       await this.#call(() => {
-        this.#at(id).claim = true;
+        this.#at(id).volumeClaim = true;
       }, true);
       const creation = await this.#call((fault): Creation => {
         if (fault === "quota") return { result: "defer", reason: "no room" };
@@ -149,7 +149,7 @@ export class Model {
 
   /** The session's objects. If an object is created while the owner is being deleted, the object is deleted with the owner. */
   #at(id: string): Objects {
-    const objects = this.cluster.get(id) ?? { secret: true, claim: false, going: false };
+    const objects = this.cluster.get(id) ?? { secret: true, volumeClaim: false, going: false };
     this.cluster.set(id, objects);
     return objects;
   }
@@ -161,7 +161,7 @@ export class Model {
     const leaves = pod !== undefined && (pod.leaving || objects?.going === true);
     return {
       secret: of(objects?.secret),
-      claim: of(objects?.claim),
+      volumeClaim: of(objects?.volumeClaim),
       podObject: leaves ? "deleting" : of(pod !== undefined),
       podUid: pod?.uid,
       podOverdueSeconds: leaves ? this.podOverdueSeconds : undefined,

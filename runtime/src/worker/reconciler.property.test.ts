@@ -130,7 +130,7 @@ function audit(model: Model): void {
     expect(["running", "suspended", "stopped", "failed"]).toContain(row.state);
     const kept = isFinal(row.state) && row.workspaceUntil !== null;
     expect([id, row.state, there?.pod !== undefined]).toEqual([id, row.state, row.state === "running"]);
-    expect([id, row.state, there?.claim === true]).toEqual([id, row.state, !isFinal(row.state) || kept]);
+    expect([id, row.state, there?.volumeClaim === true]).toEqual([id, row.state, !isFinal(row.state) || kept]);
     const versions = model.trail.filter((event) => event.id === id).map(({ version }) => version);
     expect(versions).toEqual(versions.map((_, index) => index + 1));
   }
@@ -217,7 +217,7 @@ test("a tenant that the file no longer names ends no session and loses no worksp
   await reconciler.displaced(running, "10.0.0.1", "its node is drained");
   await settle();
   expect([model.rows.get(running)?.state, model.rows.get(stopping)?.state]).toEqual(["running", "stopping"]);
-  for (const one of ids) expect(model.cluster.get(one)).toMatchObject({ claim: true, pod: { state: "ready" } });
+  for (const one of ids) expect(model.cluster.get(one)).toMatchObject({ volumeClaim: true, pod: { state: "ready" } });
   tenants.get = get;
   await settle();
   expect(model.rows.get(stopping)).toMatchObject({ state: "stopped", workspaceUntil: expect.any(Date) });

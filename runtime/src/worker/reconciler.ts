@@ -135,8 +135,9 @@ export class Reconciler {
     const { session } = timed;
     if (session.state !== "stopping") return this.#unread(timed);
     try {
-      const { secret, claim, podObject } = await this.options.objects.observe(session);
-      if ([secret, claim, podObject].some((object) => object !== "absent")) return { outcome: "waiting", session };
+      const { secret, volumeClaim, podObject } = await this.options.objects.observe(session);
+      if ([secret, volumeClaim, podObject].some((object) => object !== "absent"))
+        return { outcome: "waiting", session };
     } catch (error) {
       if (refusalOf(error)?.kind !== "denied") throw error;
     }

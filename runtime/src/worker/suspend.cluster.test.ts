@@ -75,7 +75,7 @@ test("a suspended session fails and leaves no object if somebody deletes its wor
   expect(await left(namespace, id)).toEqual([]);
 });
 
-test("an ephemeral workspace is a folder of the pod: it has no claim, and the session can't be suspended", async () => {
+test("an ephemeral workspace is a folder of the pod: it has no volume claim, and the session can't be suspended", async () => {
   const { create, become, suspend, stop, database } = await openWorker(place);
   const { id } = await create({ workspaceMode: "ephemeral" });
   await become(id, "running");

@@ -19,7 +19,7 @@ function open() {
     },
     others: async () => {
       calls.push("others");
-      return new Map([["nobody", { claim: true, secret: true, since }]]);
+      return new Map([["nobody", { volumeClaim: true, secret: true, since }]]);
     },
     rows: async () => [],
     rowsSince: async () => since,

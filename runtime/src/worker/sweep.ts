@@ -18,7 +18,7 @@ export interface SweepOptions {
   /** The pods of sessions in a namespace, by session id; see PodWatch. Throws if they are not known. */
   pods: (namespace: string) => Promise<Map<string, { view: PodView; since: Date }>>;
   /** The other objects of sessions in a namespace, by session id. Throws if the namespace can't be listed. */
-  others: (namespace: string) => Promise<Map<string, Pick<SweptObjects, "claim" | "secret" | "since">>>;
+  others: (namespace: string) => Promise<Map<string, Pick<SweptObjects, "volumeClaim" | "secret" | "since">>>;
   /** Every session that may have objects in the cluster, and the sessions with the given ids. */
   rows: (ids: string[]) => Promise<SweptRow[]>;
   /** When the database with these rows was created. */
@@ -39,7 +39,10 @@ export interface SweepOptions {
   clock?: () => number;
 }
 
-/** How many objects and rows without a counterpart the last complete sweep found. */
+/**
+ * How many objects and rows without a counterpart the last complete sweep found. The names are those of the kinds in the metric
+ * `berth_orphans`.
+ */
 export interface Findings {
   /** Pods without a row. */
   pod: number;
@@ -126,7 +129,7 @@ export class Sweep implements OnApplicationBootstrap, OnApplicationShutdown {
     if (isComplete)
       this.#findings = {
         pod: comparison.orphans.filter(({ pod }) => pod).length,
-        claim: comparison.orphans.filter(({ claim }) => claim).length,
+        claim: comparison.orphans.filter(({ volumeClaim }) => volumeClaim).length,
         row: comparison.bare.length,
       };
     for (const { id, isUrgent } of comparison.toReconcile) {
@@ -148,10 +151,16 @@ export class Sweep implements OnApplicationBootstrap, OnApplicationShutdown {
         const found = await pods(namespace);
         const more = isComplete ? await others(namespace) : [];
         for (const [id, { view, since }] of found)
-          objects.set(id, { namespace, pod: view.is, claim: false, secret: false, since });
-        for (const [id, { claim, secret, since }] of more) {
+          objects.set(id, { namespace, pod: view.is, volumeClaim: false, secret: false, since });
+        for (const [id, { volumeClaim, secret, since }] of more) {
           const pod = objects.get(id);
-          objects.set(id, { namespace, ...pod, claim, secret, since: pod && pod.since < since ? pod.since : since });
+          objects.set(id, {
+            namespace,
+            ...pod,
+            volumeClaim,
+            secret,
+            since: pod && pod.since < since ? pod.since : since,
+          });
         }
         listed.add(namespace);
       } catch (error) {

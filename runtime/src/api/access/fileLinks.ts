@@ -6,7 +6,7 @@ import { Credential } from "./credential.ts";
 import { sign, verify } from "./signedTokens.ts";
 
 const audience = "berth-file";
-const Claims = z.object({
+const TokenClaims = z.object({
   sub: z.uuid(),
   tenant: z.string(),
   path: z.string(),
@@ -49,7 +49,7 @@ export class FileLinks {
 
   /** What the link allows; undefined if the link's signature is not valid, or if the link has expired or is damaged. */
   async verify(link: string): Promise<FileLink | undefined> {
-    const verified = await verify(this.keys, audience, Claims, link);
+    const verified = await verify(this.keys, audience, TokenClaims, link);
     if (verified === undefined) return undefined;
     const { sub: sessionId, tenant, path, access, jti: id, by: credential } = verified.claims;
     return { sessionId, tenant, path, access, id, noted: verified.namesKey, credential };

@@ -11,7 +11,7 @@ import { Credential } from "./credential.ts";
 import { sign, verify } from "./signedTokens.ts";
 
 const audiences = { ticket: "berth-port-link", token: "berth-port" } as const;
-const Claims = z.object({
+const TokenClaims = z.object({
   sub: z.uuid(),
   tenant: z.string(),
   port: z.int(),
@@ -66,7 +66,7 @@ export class PortTokens {
     text: string,
     sessionPort: SessionPort,
   ): Promise<PortPermission | undefined> {
-    const verified = await verify(this.keys, audiences[kind], Claims, text);
+    const verified = await verify(this.keys, audiences[kind], TokenClaims, text);
     if (verified === undefined) return undefined;
     const { sub: sessionId, tenant, port, path, jti: id, exp, by: credential } = verified.claims;
     if (sessionId !== sessionPort.sessionId || port !== sessionPort.port) return undefined;

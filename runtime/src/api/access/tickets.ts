@@ -9,7 +9,7 @@ import { sign, verify } from "./signedTokens.ts";
 export const defaultLifetimeSeconds = 300;
 
 const audience = "berth-desktop";
-const Claims = z.object({
+const TokenClaims = z.object({
   sub: z.uuid(),
   tenant: z.string(),
   mode: z.enum(["interactive", "view"]),
@@ -69,7 +69,7 @@ export class Tickets {
 
   /** What the ticket allows; undefined if the ticket's signature is not valid, or if the ticket has expired or is damaged. */
   async verify(ticket: string): Promise<Ticket | undefined> {
-    const verified = await verify(this.keys, audience, Claims, ticket);
+    const verified = await verify(this.keys, audience, TokenClaims, ticket);
     if (verified === undefined) return undefined;
     const { sub: sessionId, tenant, mode, exp, jti, by } = verified.claims;
     const id = jti ?? createHash("sha256").update(ticket).digest("base64url");

@@ -4,7 +4,7 @@ import { podAmounts } from "../../domain/quota/quantities.ts";
 import { quantityValue } from "../../domain/quota/quantity.ts";
 import { tierNames } from "../../domain/tiers.ts";
 import { session, tenant } from "../../testing/fixtures.ts";
-import { claimFor, ownerReference, podFor, secretFor } from "./podSpec.ts";
+import { ownerReference, podFor, secretFor, volumeClaimFor } from "./podSpec.ts";
 
 const one = session();
 const owner = ownerReference(one, "uid-of-the-secret");
@@ -28,7 +28,7 @@ const tokens = { proxy: "the-proxy-token", session: "the-session-token" };
 test("the three complete manifests", async () => {
   const manifests = [
     secretFor(one, tokens),
-    claimFor(one, tenant("acme"), owner),
+    volumeClaimFor(one, tenant("acme"), owner),
     podFor(one, tenant("acme"), owner, settings),
   ];
   await expect(`${JSON.stringify(manifests, null, 2)}\n`).toMatchFileSnapshot("./podSpec.golden.json");
@@ -86,7 +86,7 @@ test("each container sees only its own token, as a file", () => {
   });
 });
 
-test("an ephemeral workspace is space on the node, limited as the tenant's config says, without a claim", () => {
+test("an ephemeral workspace is space on the node, limited as the tenant's config says, without a volume claim", () => {
   const { spec } = podFor(
     { ...one, workspaceMode: "ephemeral" },
     tenant("acme", { workspace: { size: "5Gi" } }),
@@ -101,8 +101,11 @@ test("an ephemeral workspace is space on the node, limited as the tenant's confi
   expect(JSON.stringify(spec)).not.toContain("persistentVolumeClaim");
 });
 
-test("the claim and the pod are owned by the Secret", () => {
-  for (const { metadata } of [claimFor(one, tenant("acme"), owner), podFor(one, tenant("acme"), owner, settings)]) {
+test("the volume claim and the pod are owned by the Secret", () => {
+  for (const { metadata } of [
+    volumeClaimFor(one, tenant("acme"), owner),
+    podFor(one, tenant("acme"), owner, settings),
+  ]) {
     expect(metadata?.ownerReferences).toEqual([
       expect.objectContaining({ kind: "Secret", name: `agent-${one.id}`, uid: "uid-of-the-secret" }),
     ]);
@@ -124,7 +127,7 @@ test("the tenant's config sets the workspace's size and class, the runtime and t
     runtimeClassName: "gvisor",
     priorityClassName: "low",
   });
-  expect(claimFor(one, special, owner).spec).toMatchObject({
+  expect(volumeClaimFor(one, special, owner).spec).toMatchObject({
     storageClassName: "fast",
     resources: { requests: { storage: "5Gi" } },
   });
@@ -132,7 +135,7 @@ test("the tenant's config sets the workspace's size and class, the runtime and t
     runtimeClassName: "gvisor",
     priorityClassName: "low",
   });
-  expect(claimFor(one, tenant("acme"), owner).spec).not.toHaveProperty("storageClassName");
+  expect(volumeClaimFor(one, tenant("acme"), owner).spec).not.toHaveProperty("storageClassName");
   expect(podFor(one, tenant("acme"), owner, settings).spec).not.toHaveProperty("runtimeClassName");
 });
 

@@ -71,7 +71,7 @@ export function secretFor(session: Identity, tokens: SessionTokens): V1Secret {
 }
 
 /**
- * The reference that makes the Secret the owner of the claim and the pod. `secretUid` is the Secret's UID in the
+ * The reference that makes the Secret the owner of the volume claim and the pod. `secretUid` is the Secret's UID in the
  * cluster.
  */
 export function ownerReference(session: Identity, secretUid: string): V1OwnerReference {
@@ -86,7 +86,7 @@ export function ownerReference(session: Identity, secretUid: string): V1OwnerRef
 }
 
 /** The volume claim of a persistent workspace. */
-export function claimFor(session: Identity, tenant: Tenant, owner: V1OwnerReference): V1PersistentVolumeClaim {
+export function volumeClaimFor(session: Identity, tenant: Tenant, owner: V1OwnerReference): V1PersistentVolumeClaim {
   const { size, storageClass } = tenant.workspace;
   return {
     apiVersion: "v1",

@@ -7,8 +7,8 @@
  * each other tenant, however many sessions the others request at once. Within a tenant no session overtakes another: a
  * large session that waits for quota does not wait longer because of small sessions behind it.
  *
- * The number of simultaneous starts is limited; each start in progress occupies a start slot. Each tenant that has a session
- * to start has first claim to an equal share of the slots, and the slots that remain go to any session in the queue. So one
+ * The number of simultaneous starts is limited; each start in progress occupies a start slot. First, each tenant that has a
+ * session to start gets an equal share of the slots. Then the slots that remain go to any session in the queue. So one
  * tenant can hold all slots while no other tenant has anything to start. If another tenant then requests a session, this session
  * starts immediately, even beyond the limit, so that it does not wait for the first tenant's starts. Slow starts beyond their
  * tenant's share count no longer, so that the other tenant soon gets its whole share. A tenant whose starts hang has a lower limit
@@ -131,13 +131,14 @@ export function plan({ queue, loads, allowances, lastTurn, maxStarting }: Situat
   /** The slots that are taken, without slow starts beyond their tenant's share. */
   let total = sum(tenantLoads, ({ starting, slow }) => Math.max(Math.min(starting, share), starting - slow));
   /** The slots that are taken, without those that a tenant holds beyond its share. */
-  let claimed = sum(tenantLoads, ({ starting }) => Math.min(starting, share));
-  const hasFirstClaim = (session: Candidate) => loadOf(session).starting < share;
+  let withinShares = sum(tenantLoads, ({ starting }) => Math.min(starting, share));
+  const isBelowShare = (session: Candidate) => loadOf(session).starting < share;
   /**
    * True if the session is not warm, its tenant has no starting session, and the slots that all tenants hold within their
    * shares are fewer than `maxStarting`. Such a session may start at once, even beyond the limit.
    */
-  const isFirst = (session: Candidate) => loadOf(session).starting === 0 && !session.isWarm && claimed < maxStarting;
+  const isFirst = (session: Candidate) =>
+    loadOf(session).starting === 0 && !session.isWarm && withinShares < maxStarting;
 
   const judge = ({ session, turn }: Turn) => {
     const load = loadOf(session);
@@ -147,9 +148,9 @@ export function plan({ queue, loads, allowances, lastTurn, maxStarting }: Situat
     } else if (load.starting >= ownLimit(maxStarting, load)) {
       const why = load.late === 0 ? ownTurn : slowed;
       result.postponed.push({ id: session.id, for: "slot", reason: why });
-    } else if (total < maxStarting || (hasFirstClaim(session) && isFirst(session))) {
+    } else if (total < maxStarting || (isBelowShare(session) && isFirst(session))) {
       total += 1;
-      if (load.starting < share) claimed += 1;
+      if (load.starting < share) withinShares += 1;
       load.starting += 1;
       load.sessions += 1;
       load.used = add(add(load.used, session.amounts), session.held, -1);
@@ -160,7 +161,7 @@ export function plan({ queue, loads, allowances, lastTurn, maxStarting }: Situat
   };
   const leftOver: Turn[] = [];
   for (const turn of order) {
-    if (hasFirstClaim(turn.session)) judge(turn);
+    if (isBelowShare(turn.session)) judge(turn);
     else leftOver.push(turn);
   }
   for (const isWarm of [false, true]) for (const turn of leftOver) if (turn.session.isWarm === isWarm) judge(turn);

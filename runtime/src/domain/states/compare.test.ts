@@ -12,7 +12,7 @@ const row = (state: SweptRow["state"], changes: Partial<SweptRow> = {}): SweptRo
 });
 
 const made = new Date("2026-01-01T12:00:00Z");
-const all: SweptObjects = { namespace: "tenant-acme", pod: "ready", claim: true, secret: true, since: made };
+const all: SweptObjects = { namespace: "tenant-acme", pod: "ready", volumeClaim: true, secret: true, since: made };
 const { pod: _, ...withoutPod } = all;
 const listed = new Set(["tenant-acme"]);
 const swept = (
@@ -40,7 +40,7 @@ test("sessions in a changing state and sessions past their time limit are found"
 test("a row without its pod or workspace is found", () => {
   expect(swept([row("running")]).bare).toEqual(["running"]);
   expect(swept([row("running")], { running: withoutPod }).toReconcile).toEqual(["running"]);
-  expect(swept([row("suspended")], { suspended: { ...withoutPod, claim: false } }).bare).toEqual(["suspended"]);
+  expect(swept([row("suspended")], { suspended: { ...withoutPod, volumeClaim: false } }).bare).toEqual(["suspended"]);
 });
 
 test("a running session whose pod has ended is found, even if no event has reported the end", () => {
@@ -70,12 +70,12 @@ test("objects that outlived their session are found: a pod always, a workspace u
 
 test("objects without a row are found", () => {
   expect(swept([row("running")], { running: all, nobody: all }).orphans).toEqual([
-    { id: "nobody", namespace: "tenant-acme", pod: true, claim: true, isOlder: false },
+    { id: "nobody", namespace: "tenant-acme", pod: true, volumeClaim: true, isOlder: false },
   ]);
 });
 
 test("if only the pods were listed, nothing is concluded about other objects", () => {
-  const objects = { running: { ...all, claim: false, secret: false }, nobody: all };
+  const objects = { running: { ...all, volumeClaim: false, secret: false }, nobody: all };
   const rows = [row("running"), row("suspended"), row("stopped", { isKept: true })];
   const nothing = { toReconcile: [], urgent: [], orphans: [], bare: [] };
   expect(swept(rows, objects, { isComplete: false })).toEqual(nothing);

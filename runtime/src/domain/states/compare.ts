@@ -20,7 +20,7 @@ export interface SweptObjects {
   namespace: string;
   /** What the pod's status meant for the session at the pod's last change; undefined: there is no pod. */
   pod?: PodView["is"];
-  claim: boolean;
+  volumeClaim: boolean;
   secret: boolean;
   /** When the oldest of these objects was created. */
   since: Date;
@@ -36,7 +36,7 @@ export interface Comparison {
    * Objects without a row; empty if not all kinds were listed. `isOlder`: the objects are older than this database, so another
    * database may have their rows.
    */
-  orphans: { id: string; namespace: string; pod: boolean; claim: boolean; isOlder: boolean }[];
+  orphans: { id: string; namespace: string; pod: boolean; volumeClaim: boolean; isOlder: boolean }[];
   /**
    * Ids of the running sessions without a pod, and, if all kinds were listed, of the suspended sessions whose persistent volume or
    * Secret is missing.
@@ -77,11 +77,11 @@ export function compare(rows: SweptRow[], { objects, listed, isComplete }: Listi
     }
   }
   if (!isComplete) return result;
-  for (const [id, { namespace, pod, claim, since }] of objects) {
+  for (const [id, { namespace, pod, volumeClaim, since }] of objects) {
     if (known.has(id)) continue;
     // Kubernetes reports creation times in whole seconds.
     const isOlder = since.getTime() + 1_000 <= rowsSince.getTime();
-    result.orphans.push({ id, namespace, pod: pod !== undefined, claim, isOlder });
+    result.orphans.push({ id, namespace, pod: pod !== undefined, volumeClaim, isOlder });
   }
   return result;
 }
@@ -95,7 +95,7 @@ const isMoving = ({ state, isDue }: SweptRow) =>
 
 function lacks({ state, workspaceMode }: SweptRow, there: SweptObjects | undefined): boolean {
   if (state === "running") return there?.pod === undefined;
-  return state === "suspended" && workspaceMode === "persistent" && (there?.claim !== true || !there.secret);
+  return state === "suspended" && workspaceMode === "persistent" && (there?.volumeClaim !== true || !there.secret);
 }
 
 /** Whether the pod of a running session has ended or has to leave its node, but the trigger of the reconcile was lost. */

@@ -11,7 +11,7 @@ const none: Observed = {
   podUid: undefined,
   podOverdueSeconds: undefined,
   secret: "absent",
-  claim: "absent",
+  volumeClaim: "absent",
   podObject: "absent",
 };
 const up: Observed = {
@@ -19,7 +19,7 @@ const up: Observed = {
   podUid: "pod-1",
   podOverdueSeconds: undefined,
   secret: "present",
-  claim: "present",
+  volumeClaim: "present",
   podObject: "present",
 };
 const podless: Observed = { ...up, ...{ pod: { is: "absent" }, podUid: undefined, podObject: "absent" } };
@@ -123,7 +123,7 @@ test("a node counts as dead if both the deletion of its pod is overdue and the s
 
 test("a suspended session without its workspace can't resume, and a pod that it should not have is removed", () => {
   for (const state of ["suspending", "suspended"] as const) {
-    expect(down({ state }, { ...podless, claim: "deleting" })).toMatchObject({
+    expect(down({ state }, { ...podless, volumeClaim: "deleting" })).toMatchObject({
       event: { type: "fail", cause: "workspace-lost" },
     });
     expect(down({ state }, { ...podless, secret: "absent" })).toMatchObject({ event: { cause: "workspace-lost" } });
@@ -137,7 +137,7 @@ test("a stopping session deletes its owner once, waits until all objects are gon
   expect(down(stopping, up)).toEqual({ do: "remove" });
   expect(down(stopping, { ...up, secret: "deleting" })).toEqual({ do: "wait" });
   expect(down(stopping, { ...up, secret: "absent", podObject: "deleting" })).toEqual({ do: "remove" });
-  expect(down(stopping, { ...none, claim: "deleting" })).toEqual({ do: "wait" });
+  expect(down(stopping, { ...none, volumeClaim: "deleting" })).toEqual({ do: "wait" });
   expect(down(stopping, none)).toEqual(gone);
 });
 
@@ -147,7 +147,7 @@ test("under retention only the pod is removed, unless the workspace must be empt
   expect(down(stopping, podless, 60)).toEqual({ do: "apply", event: { type: "gone", keepSeconds: 60 } });
   expect(down({ ...stopping, startedAt: null }, up, 60)).toEqual({ do: "remove" });
   expect(down({ ...stopping, workspaceMode: "ephemeral" }, up, 60)).toEqual({ do: "remove" });
-  expect(down(stopping, { ...podless, claim: "absent" }, 60)).toEqual({ do: "remove" });
+  expect(down(stopping, { ...podless, volumeClaim: "absent" }, 60)).toEqual({ do: "remove" });
 });
 
 test("after the end, retained objects stay, and objects that a stuck worker created are removed", () => {

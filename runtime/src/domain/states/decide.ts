@@ -24,7 +24,7 @@ export interface Observed {
   podOverdueSeconds: number | undefined;
   /** The session's Secret, which owns the pod and the volume claim. */
   secret: ObjectState;
-  claim: ObjectState;
+  volumeClaim: ObjectState;
 }
 
 export type Action =
@@ -177,8 +177,11 @@ export function decideDown(session: Session, observed: Observed, retentionSecond
 }
 
 /** Whether the workspace may contain files, because the session has run and its volume still exists. */
-const hasWorkspace = (session: Session, { secret, claim }: Observed) =>
-  session.workspaceMode === "persistent" && session.startedAt !== null && secret === "present" && claim === "present";
+const hasWorkspace = (session: Session, { secret, volumeClaim }: Observed) =>
+  session.workspaceMode === "persistent" &&
+  session.startedAt !== null &&
+  secret === "present" &&
+  volumeClaim === "present";
 
 /** The next step until the pod is gone; undefined if there is no pod. */
 function withoutPod({ podObject }: Observed): Action | undefined {
@@ -186,17 +189,17 @@ function withoutPod({ podObject }: Observed): Action | undefined {
   return podObject === "deleting" ? { do: "wait" } : undefined;
 }
 
-function withWorkspace({ secret, claim }: Observed): Action | undefined {
-  return secret === "present" && claim === "present"
+function withWorkspace({ secret, volumeClaim }: Observed): Action | undefined {
+  return secret === "present" && volumeClaim === "present"
     ? undefined
     : fail("workspace-lost", "The session's workspace was deleted by somebody or something outside Berth");
 }
 
 /** The next step until all objects are gone; undefined if none is left. */
-function removal({ secret, claim, podObject }: Observed): Action | undefined {
+function removal({ secret, volumeClaim, podObject }: Observed): Action | undefined {
   if (secret === "present") return { do: "remove" };
   if (secret === "deleting") return { do: "wait" };
-  if (claim === "present" || podObject === "present") return { do: "remove" };
-  if (claim === "deleting" || podObject === "deleting") return { do: "wait" };
+  if (volumeClaim === "present" || podObject === "present") return { do: "remove" };
+  if (volumeClaim === "deleting" || podObject === "deleting") return { do: "wait" };
   return undefined;
 }
