@@ -39,7 +39,7 @@ test("an official plugin goes before its stand-in, also one that came later", ()
 test.each([
   ["random", []],
   ["docker", ["random"]],
-])("Pulumi gets one line about stand-ins, from %s if the official plugins are %j", async (teller, officials) => {
+])("Pulumi gets one line about stand-ins, from %s if the official plugins are %j", async (announcer, officials) => {
   const [home, official] = [join(folder, "home"), join(folder, "official")];
   for (const one of plugins.filter(({ name }) => officials.includes(name)))
     mkdirSync(join(official, one.folder), { recursive: true });
@@ -55,8 +55,8 @@ test.each([
   const port = await promisify(engine.bindAsync.bind(engine))("127.0.0.1:0", credentials);
   onTestFinished(() => engine.forceShutdown());
   const standIns = layStandIns(home, official, plugins);
-  expect(standIns).toContain(teller);
-  for (const name of [...standIns.filter((one) => one !== teller), teller]) {
+  expect(standIns).toContain(announcer);
+  for (const name of [...standIns.filter((one) => one !== announcer), announcer]) {
     const { folder = "" } = plugins.find((one) => one.name === name) ?? {};
     const plugin = execa(join(home, folder, `pulumi-resource-${name}`), [`127.0.0.1:${port}`]);
     plugin.catch(() => {});

@@ -6,10 +6,10 @@ import { quoted } from "../lib/process.ts";
 import type { PluginFolder } from "../pulumi/tools.ts";
 
 /**
- * The first plugin in this list that has a stand-in tells users that stand-ins are in use. Pulumi starts a plugin once per
+ * The first plugin in this list that has a stand-in announces that stand-ins are in use. Pulumi starts a plugin once per
  * provider. Every stack of Berth has exactly one provider of random values, and at least one provider of Kubernetes objects.
  */
-const tellers = ["random", "kubernetes", "docker"];
+const announcers = ["random", "kubernetes", "docker"];
 
 /**
  * Puts each plugin into `home`: the official plugin if `official` contains it, else the stand-in.
@@ -17,7 +17,7 @@ const tellers = ["random", "kubernetes", "docker"];
  */
 export function layStandIns(home: string, official: string, plugins: PluginFolder[]): string[] {
   const standIns = plugins.filter(({ folder }) => !existsSync(join(official, folder))).map(({ name }) => name);
-  const teller = tellers.find((name) => standIns.includes(name));
+  const announcer = announcers.find((name) => standIns.includes(name));
   for (const { name, version, folder } of plugins) {
     const target = join(home, folder);
     rmSync(target, { recursive: true, force: true });
@@ -27,15 +27,15 @@ export function layStandIns(home: string, official: string, plugins: PluginFolde
       continue;
     }
     mkdirSync(target);
-    const script = launcher(name, version, name === teller);
+    const script = launcher(name, version, name === announcer);
     writeFileSync(join(target, `pulumi-resource-${name}`), script, { mode: 0o755 });
   }
   return standIns;
 }
 
 /** A script that runs the stand-in with the Node.js in the checkout's node_modules. Pure. */
-const launcher = (name: string, version: string, tells: boolean): string => {
+const launcher = (name: string, version: string, announces: boolean): string => {
   const node = join(root, "node_modules/.bin/node");
   const main = join(root, "local/air-gapped/plugins/main.ts");
-  return `#!/bin/sh\nexec ${quoted(node)} ${quoted(main)} ${name} ${version} ${tells ? "tells" : "silent"} "$@"\n`;
+  return `#!/bin/sh\nexec ${quoted(node)} ${quoted(main)} ${name} ${version} ${announces ? "announces" : "silent"} "$@"\n`;
 };

@@ -13,7 +13,7 @@ import { fieldManagerOf, oldInputs, oldLive } from "./state.ts";
 export async function difference(api: Api | undefined, kind: Kind, state: Props, inputs: Props): Promise<Diff> {
   const [olds, news] = [normal(oldInputs(state)), normal(plain<Props>(inputs))];
   const changed = changedKeys(olds, news);
-  const replaces = isElsewhere(oldLive(state), news) ? ["metadata"] : await mustBeAnew(api, kind, state, news, changed);
+  const replaces = isElsewhere(oldLive(state), news) ? ["metadata"] : await replacesOf(api, kind, state, news, changed);
   if (replaces === undefined) return unchanged;
   return { changed, replaces, deleteFirst: replaces.length > 0 && hasSameName(oldLive(state), news) };
 }
@@ -22,7 +22,7 @@ export async function difference(api: Api | undefined, kind: Kind, state: Props,
  * @returns the inputs that make a replacement necessary; an empty list if the object can be updated in place; undefined if
  * nothing changes
  */
-async function mustBeAnew(api: Api | undefined, kind: Kind, state: Props, news: Props, changed: string[]) {
+async function replacesOf(api: Api | undefined, kind: Kind, state: Props, news: Props, changed: string[]) {
   const mustBeReady = annotated(news, "replaceUnready");
   if (changed.length === 0 && !(api && mustBeReady)) return undefined;
   if (api === undefined) return [];

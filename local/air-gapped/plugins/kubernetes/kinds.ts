@@ -14,7 +14,7 @@ const table: Record<string, string> = {
   "apps/v1": "DaemonSet Deployment StatefulSet",
   "autoscaling/v2": "HorizontalPodAutoscaler",
   "batch/v1": "CronJob Job",
-  // Only the stack of the version from which stacks are upgraded has this kind, and the proof of the stand-ins.
+  // Only the stack of the previous version and the proof of the stand-ins use this kind.
   "discovery.k8s.io/v1": "EndpointSlice",
   // The stack has this kind if its config has `ingress.controller: gateway-api`.
   "gateway.networking.k8s.io/v1": "HTTPRoute",

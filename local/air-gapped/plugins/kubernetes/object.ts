@@ -40,8 +40,8 @@ export const parseId = (id: string): Metadata => {
 };
 
 /**
- * Returns only those fields of a live object that its inputs have too, with the values in the cluster. An item of a list is
- * compared with the item at the same position of the other list.
+ * Returns only those fields of a live object that its inputs have too, with the values in the cluster. Items of lists
+ * are matched by their position.
  */
 export function prune(live: unknown, inputs: unknown): unknown {
   if (isObject(live) && isObject(inputs))
