@@ -14,7 +14,7 @@ import { Allow, Caller, type TenantCaller, webSocketRights } from "./access/call
 import { CallerGuard } from "./access/callerGuard.ts";
 import { defaultLifetimeSeconds, Tickets } from "./access/tickets.ts";
 import { note } from "./grantsController.ts";
-import { found, IdParams } from "./http/input.ts";
+import { found, IdParams, jsonObject } from "./http/input.ts";
 import { Problem } from "./http/problem.ts";
 import { Body, Controller, Get, Param, Post, Query } from "./http/routes.ts";
 import { Describe, notAnUpgrade, upgraded } from "./openApi.ts";
@@ -22,22 +22,18 @@ import { PUBLIC_URL } from "./tokens.ts";
 
 const mode = z.enum(["interactive", "view"], "must be interactive or view");
 
-const TicketBody = z
-  .strictObject(
-    {
-      mode: mode.default("interactive").meta({ description: "Whether the ticket allows control or only watching." }),
-      lifetimeSeconds: z
-        .int("must be a whole number of seconds")
-        .min(10, "must be at least 10")
-        .max(3_600, "must be at most 3600")
-        .default(defaultLifetimeSeconds)
-        .meta({
-          description:
-            "For how many seconds the ticket opens the desktop. A desktop in mode view ends with its ticket; an interactive one stays open as long as the key that made the ticket is valid.",
-        }),
-    },
-    { error: (issue) => (issue.code === "unrecognized_keys" ? undefined : "must be a JSON object") },
-  )
+const TicketBody = jsonObject({
+  mode: mode.default("interactive").meta({ description: "Whether the ticket allows control or only watching." }),
+  lifetimeSeconds: z
+    .int("must be a whole number of seconds")
+    .min(10, "must be at least 10")
+    .max(3_600, "must be at most 3600")
+    .default(defaultLifetimeSeconds)
+    .meta({
+      description:
+        "For how many seconds the ticket opens the desktop. A desktop in mode view ends with its ticket; an interactive one stays open as long as the key that made the ticket is valid.",
+    }),
+})
   .prefault({})
   .meta({ id: "NewTicket" });
 type TicketBody = z.infer<typeof TicketBody>;

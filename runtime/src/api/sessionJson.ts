@@ -4,7 +4,7 @@ import { expiresAt, type Session } from "../domain/session.ts";
 import { causes, states } from "../domain/states/state.ts";
 import type { Tenant } from "../domain/tenants.ts";
 import { tierNames } from "../domain/tiers.ts";
-import { plainText, several, wholeNumber } from "./http/input.ts";
+import { jsonObject, plainText, several, wholeNumber } from "./http/input.ts";
 
 const time = z.iso.datetime();
 
@@ -111,39 +111,35 @@ const seconds = (min: number) =>
     .min(min, `must be at least ${min}`)
     .max(31_536_000, "must be at most 31536000, a year");
 
-export const CreateBody = z
-  .strictObject(
-    {
-      tier: z.enum(tierNames, { error: `must be one of ${tierNames.join(", ")}` }),
-      image: plainText(63)
-        .optional()
-        .meta({ description: "The name of one of the tenant's images. Default: the platform's image with a desktop." }),
-      labels: record(labelName, labelRule, plainText(256), 32)
-        .optional()
-        .meta({ description: "Your own names and values, to find sessions by." }),
-      command: z
-        .array(plainText(4096), "must be a list of strings")
-        .min(1, "must have at least the program")
-        .max(64, "must have at most 64 entries")
-        .optional()
-        .meta({
-          description:
-            "The agent: its program and arguments. Default: the command that the config names for the image, if any. The image's own entry point is never used.",
-        }),
-      env: variables().optional().meta({ description: "Environment variables of the command." }),
-      secrets: variables().optional().meta({
-        description:
-          "Environment variables that no API call returns. The command gets them once. Programs of the same session can read them from the running command.",
-      }),
-      idleTimeoutSeconds: seconds(30)
-        .optional()
-        .meta({ description: "Ends after this time without activity. Default and limit: the tenant's." }),
-      maxLifetimeSeconds: seconds(30)
-        .optional()
-        .meta({ description: "Ends after running for this time. Default and limit: the tenant's." }),
-    },
-    { error: (issue) => (issue.code === "unrecognized_keys" ? undefined : "must be a JSON object") },
-  )
+export const CreateBody = jsonObject({
+  tier: z.enum(tierNames, { error: `must be one of ${tierNames.join(", ")}` }),
+  image: plainText(63)
+    .optional()
+    .meta({ description: "The name of one of the tenant's images. Default: the platform's image with a desktop." }),
+  labels: record(labelName, labelRule, plainText(256), 32)
+    .optional()
+    .meta({ description: "Your own names and values, to find sessions by." }),
+  command: z
+    .array(plainText(4096), "must be a list of strings")
+    .min(1, "must have at least the program")
+    .max(64, "must have at most 64 entries")
+    .optional()
+    .meta({
+      description:
+        "The agent: its program and arguments. Default: the command that the config names for the image, if any. The image's own entry point is never used.",
+    }),
+  env: variables().optional().meta({ description: "Environment variables of the command." }),
+  secrets: variables().optional().meta({
+    description:
+      "Environment variables that no API call returns. The command gets them once. Programs of the same session can read them from the running command.",
+  }),
+  idleTimeoutSeconds: seconds(30)
+    .optional()
+    .meta({ description: "Ends after this time without activity. Default and limit: the tenant's." }),
+  maxLifetimeSeconds: seconds(30)
+    .optional()
+    .meta({ description: "Ends after running for this time. Default and limit: the tenant's." }),
+})
   .refine(({ env = {}, secrets = {} }) => !Object.keys(secrets).some((name) => Object.hasOwn(env, name)), {
     path: ["secrets"],
     error: "must not have names that are in env too",
@@ -151,12 +147,9 @@ export const CreateBody = z
   .meta({ id: "NewSession" });
 export type CreateBody = z.infer<typeof CreateBody>;
 
-export const ExtendBody = z
-  .strictObject(
-    { seconds: seconds(1).meta({ description: "For how many seconds longer the session may run." }) },
-    { error: (issue) => (issue.code === "unrecognized_keys" ? undefined : "must be a JSON object") },
-  )
-  .meta({ id: "Extension" });
+export const ExtendBody = jsonObject({
+  seconds: seconds(1).meta({ description: "For how many seconds longer the session may run." }),
+}).meta({ id: "Extension" });
 export type ExtendBody = z.infer<typeof ExtendBody>;
 
 /** The session's limits: the request's, or else the tenant's; and a fault for each limit that exceeds the tenant's. */
