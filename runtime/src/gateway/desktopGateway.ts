@@ -38,6 +38,7 @@ import {
   closedCode,
   type Gateway,
   lostCode,
+  lostPodCode,
   restartCode,
   tooMuchCode,
   type UpgradeRequest,
@@ -64,7 +65,7 @@ export const closeCodes = {
    */
   tooMuch: tooMuchCode,
   /** The session is running, but its desktop can't be reached: the client should try again. */
-  unreachable: 4502,
+  unreachable: lostPodCode,
 } as const;
 
 export interface GatewayOptions {

@@ -26,10 +26,7 @@ import { closeWith, highWaterBytes, keepAlive, notUnderstoodCode } from "./bridg
 import { exitStatus } from "./exitStatus.ts";
 import { inOrder } from "./inOrder.ts";
 import { perSession, perTenant } from "./socketLimits.ts";
-import type { Admitted, Gateway, UpgradeRequest } from "./webSockets.ts";
-
-/** The close code if the gateway can't read the command's output any more, for example because the pod was lost. */
-const lostPodCode = 4502;
+import { type Admitted, type Gateway, lostPodCode, type UpgradeRequest } from "./webSockets.ts";
 
 /** The terminal's size until the client sends another one. */
 const firstSize = { columns: 80, rows: 24 };

@@ -25,10 +25,7 @@ import { connectionOf } from "../queue/openConnections.ts";
 import { closeWith, highWaterBytes, keepAlive, notUnderstoodCode } from "./bridge.ts";
 import { inOrder } from "./inOrder.ts";
 import { perSession, perTenant } from "./socketLimits.ts";
-import type { Admitted, Gateway, UpgradeRequest } from "./webSockets.ts";
-
-/** The close code if the connection to the program's pod was lost: the client should attach again. */
-const lostPodCode = 4502;
+import { type Admitted, type Gateway, lostPodCode, type UpgradeRequest } from "./webSockets.ts";
 
 const Control = z.discriminatedUnion("type", [
   SizeBody.extend({ type: z.literal("resize") }),

@@ -78,6 +78,9 @@ export const restartCode = 1012;
 /** The close code when the client has lost its permission, for example because its key was removed. */
 export const lostCode = 4401;
 
+/** The close code when the gateway can't reach the session's pod, or has lost its connection to the pod. */
+export const lostPodCode = 4502;
+
 /** The close code when the client sends too much or makes too many calls, or when too many connections are open. */
 export const tooMuchCode = 4429;
 
