@@ -53,23 +53,23 @@ export class PodWatch {
   #resourceVersion: string | undefined;
   /** Whether the first list is complete. */
   #isListed = false;
-  /** Resolved when the first turn of the loop has listed the pods or has failed. */
+  /** Resolved when the first iteration of the loop has listed the pods or has failed. */
   readonly #tried = Promise.withResolvers<void>();
   /** Since when the watch fails, by performance.now(); undefined: it does not fail. */
   #failsSince: number | undefined;
-  /** Whether the API server has sent an event or a bookmark in the present turn of the loop. */
+  /** Whether the API server has sent an event or a bookmark in the present iteration of the loop. */
   #isHeard = false;
   #failures = 0;
-  /** The open watch, and what ends the present turn of the loop without waiting for the API server. */
+  /** The open watch, and what ends the present iteration of the loop without waiting for the API server. */
   #request: AbortController | undefined;
-  #endTurn: () => void = () => {};
+  #endIteration: () => void = () => {};
 
   constructor(
     private readonly config: KubeConfig,
     private readonly core: CoreApi,
     private readonly options: PodWatchOptions,
   ) {
-    this.#loop = new Loop(() => this.#turn(), 60_000 + 2 * (options.silenceMs ?? defaultSilenceMs));
+    this.#loop = new Loop(() => this.#iterate(), 60_000 + 2 * (options.silenceMs ?? defaultSilenceMs));
     this.#loop.start();
   }
 
@@ -93,14 +93,14 @@ export class PodWatch {
     const stopped = this.#loop.stop();
     this.#tried.resolve();
     this.#request?.abort();
-    this.#endTurn();
+    this.#endIteration();
     await stopped;
   }
 
-  async #turn(): Promise<number> {
+  async #iterate(): Promise<number> {
     const began = performance.now();
     const { promise: stopped, resolve } = Promise.withResolvers<void>();
-    this.#endTurn = resolve;
+    this.#endIteration = resolve;
     this.#isHeard = false;
     try {
       await Promise.race([this.#watchOnce(), stopped]);

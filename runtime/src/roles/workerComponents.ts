@@ -209,8 +209,8 @@ export function workerComponents(surroundings: WorkerSurroundings) {
   addWorkerFigures(metrics, {
     isLeader,
     orphans: () => sweep.findings(),
-    secondsSinceSweep: () => sweep.secondsSinceTurn(),
-    secondsSincePlanning: () => planner.secondsSinceTurn(),
+    secondsSinceSweep: () => sweep.secondsSinceLast(),
+    secondsSincePlanning: () => planner.secondsSinceLast(),
     startLimit: () => ({ current: startLimit.current(), slowed: startLimit.slowed() }),
     missingImages: async () => (leader.isLeader() ? pulled.get("") : undefined),
     withoutTenant: async () => (leader.isLeader() ? countOfOthers(database, tenants.names()) : undefined),

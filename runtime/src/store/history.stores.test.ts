@@ -50,7 +50,7 @@ async function open() {
     count,
     /** Removes everything that is due. */
     all: async () => {
-      while (await expiry.turn());
+      while (await expiry.expire());
     },
     /** Creates a session that ran for an hour and ended this many days ago. Returns its id. */
     async ended(days: number, { tenant = "acme", key = `key-${days}`, keepSeconds = 0 } = {}) {
@@ -254,6 +254,6 @@ test("a kind of record that can't be removed does not stop the others", async ()
     metrics,
     logger: silent,
   });
-  expect(await expiry.turn()).toBe(false);
+  expect(await expiry.expire()).toBe(false);
   expect(await store.queries.find(old)).toBeUndefined();
 });

@@ -28,9 +28,9 @@ function processorTime(text: string, times: number): number {
 test.each(Object.entries(worst))("%s: 64 times as much text takes at most 512 times as long", (_, text) => {
   const [short, long] = [text(8_192), text(524_288)];
   let [shortBest, longBest] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
-  // In each turn, both measurements read the same amount of text. Garbage collection and compilation can only increase
+  // In each round, both measurements read the same amount of text. Garbage collection and compilation can only increase
   // a value.
-  for (let turn = 0; turn < 10; turn += 1) {
+  for (let round = 0; round < 10; round += 1) {
     shortBest = Math.min(shortBest, processorTime(short, 192) / 192);
     longBest = Math.min(longBest, processorTime(long, 3) / 3);
   }

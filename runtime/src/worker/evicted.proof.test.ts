@@ -35,7 +35,7 @@ test("a session may fill its ephemeral workspace, although the LimitRange of its
   };
   const id = await filled("ephemeral", "/home/agent/workspace");
   // The kubelet has checked all pods between the evictions of two sessions that started one after the other.
-  for (let turn = 0; turn < 2; turn += 1)
+  for (let round = 0; round < 2; round += 1)
     expect(await become(await filled("persistent", "/tmp"), "failed")).toMatchObject({ cause: "evicted" });
   expect(await find(id)).toMatchObject({ state: "running" });
 });

@@ -28,11 +28,11 @@ export interface HistoryExpiryOptions {
   logger: Pick<Logger, "warn">;
 }
 
-/** Milliseconds until the next turn: `quietMs` if nothing was left, `busyMs` if there may be more. */
+/** Milliseconds until the next iteration: `quietMs` if nothing was left, `busyMs` if there may be more. */
 const [quietMs, busyMs] = [60_000, 100];
 
 export class HistoryExpiry implements OnApplicationBootstrap, OnApplicationShutdown {
-  readonly #loop = new Loop(() => this.#next());
+  readonly #loop = new Loop(() => this.#iterate());
 
   constructor(private readonly options: HistoryExpiryOptions) {}
 
@@ -44,13 +44,13 @@ export class HistoryExpiry implements OnApplicationBootstrap, OnApplicationShutd
     await this.#loop.stop();
   }
 
-  /** Whether the loop still begins turns. A turn that fails counts too. */
+  /** Whether the loop still begins iterations. An iteration that fails counts too. */
   isAlive(): boolean {
     return this.#loop.isAlive();
   }
 
   /** Handles one batch of each kind. Returns whether more may be left. If a kind fails, the others still run. */
-  async turn(): Promise<boolean> {
+  async expire(): Promise<boolean> {
     const { history, usage, limits, metrics, logger } = this.options;
     const kinds: [kind: string, batch: number, work: () => Promise<number>][] = [
       ["usage", usageBatch, () => usage.countEnded()],
@@ -66,14 +66,14 @@ export class HistoryExpiry implements OnApplicationBootstrap, OnApplicationShutd
         if (kind !== "usage") metrics.historyRemoved.inc({ kind }, count);
         isMore ||= count === batch;
       } catch (error) {
-        logger.warn({ err: error, kind }, "old records could not be removed; the next turn tries again");
+        logger.warn({ err: error, kind }, "old records could not be removed; the worker tries again soon");
       }
     }
     return isMore;
   }
 
-  async #next(): Promise<number> {
+  async #iterate(): Promise<number> {
     if (!this.options.isLeader()) return 1_000;
-    return (await this.turn()) ? busyMs : jittered(quietMs);
+    return (await this.expire()) ? busyMs : jittered(quietMs);
   }
 }

@@ -27,7 +27,7 @@ export interface LeaderOptions {
  * one interval.
  */
 export class Leader implements OnApplicationBootstrap, OnApplicationShutdown {
-  readonly #loop = new Loop(() => this.#turn());
+  readonly #loop = new Loop(() => this.#iterate());
   readonly #stored: StoredLease;
   /** Until when this process may act as the leader, by performance.now(). */
   #until = 0;
@@ -68,7 +68,7 @@ export class Leader implements OnApplicationBootstrap, OnApplicationShutdown {
     );
   }
 
-  async #turn(): Promise<number> {
+  async #iterate(): Promise<number> {
     const { intervalMs = 2_000, logger } = this.options;
     const began = performance.now();
     try {

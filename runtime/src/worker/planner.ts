@@ -42,7 +42,7 @@ export interface PlannerOptions {
 const batch = 1_000;
 
 export class Planner implements OnApplicationBootstrap, OnApplicationShutdown {
-  readonly #loop = new Loop(() => this.#turn());
+  readonly #loop = new Loop(() => this.#iterate());
   #stopListening = () => {};
   /** When the last planning succeeded, by performance.now(). */
   #wentThrough: number | undefined;
@@ -71,12 +71,12 @@ export class Planner implements OnApplicationBootstrap, OnApplicationShutdown {
   }
 
   /** Seconds since the last successful planning; undefined if this process is not the leader or no planning has succeeded yet. */
-  secondsSinceTurn(): number | undefined {
+  secondsSinceLast(): number | undefined {
     if (!this.options.isLeader() || this.#wentThrough === undefined) return undefined;
     return (performance.now() - this.#wentThrough) / 1_000;
   }
 
-  async #turn(): Promise<number> {
+  async #iterate(): Promise<number> {
     if (!this.options.isLeader()) return this.#intervalMs;
     const began = performance.now();
     let next = 1_000;

@@ -65,7 +65,7 @@ export class Sweep implements OnApplicationBootstrap, OnApplicationShutdown {
   #wentThrough: number | undefined;
 
   constructor(private readonly options: SweepOptions) {
-    this.#loop = new Loop(() => this.#next(), 60_000 + 4 * this.#intervalMs);
+    this.#loop = new Loop(() => this.#iterate(), 60_000 + 4 * this.#intervalMs);
   }
 
   onApplicationBootstrap(): void {
@@ -92,7 +92,7 @@ export class Sweep implements OnApplicationBootstrap, OnApplicationShutdown {
   }
 
   /** Seconds since the last successful sweep; undefined if this process is not the leader or no sweep has succeeded yet. */
-  secondsSinceTurn(): number | undefined {
+  secondsSinceLast(): number | undefined {
     if (!this.options.isLeader() || this.#wentThrough === undefined) return undefined;
     return (performance.now() - this.#wentThrough) / 1_000;
   }
@@ -101,10 +101,12 @@ export class Sweep implements OnApplicationBootstrap, OnApplicationShutdown {
     return this.options.intervalMs ?? 15_000;
   }
 
-  async #next(): Promise<number> {
+  async #iterate(): Promise<number> {
     const { isLeader, logger } = this.options;
     if (isLeader())
-      await this.#turn().catch((error: unknown) => logger.warn({ err: error }, "the sweep failed; it runs again soon"));
+      await this.#sweep().catch((error: unknown) =>
+        logger.warn({ err: error }, "the sweep failed; it runs again soon"),
+      );
     else this.#reset();
     return jittered(this.#intervalMs);
   }
@@ -119,7 +121,7 @@ export class Sweep implements OnApplicationBootstrap, OnApplicationShutdown {
    * Lists the objects before the rows. Each row is created before its objects. So if the rows, which are read later, lack
    * the row of an object, this row really does not exist.
    */
-  async #turn(): Promise<void> {
+  async #sweep(): Promise<void> {
     const { trigger, rows, rowsSince } = this.options;
     // The first sweep of a new leader is not complete, so it soon finds the pods that have become ready.
     const isComplete = this.#sweeps % completeEvery === 1;

@@ -22,7 +22,7 @@ export interface WarmRefillOptions {
 }
 
 export class WarmRefill implements OnApplicationBootstrap, OnApplicationShutdown {
-  readonly #loop = new Loop(() => this.#next());
+  readonly #loop = new Loop(() => this.#iterate());
   #stopListening = () => {};
 
   constructor(private readonly options: WarmRefillOptions) {}
@@ -47,7 +47,7 @@ export class WarmRefill implements OnApplicationBootstrap, OnApplicationShutdown
     return this.#loop.isAlive();
   }
 
-  async #next(): Promise<number> {
+  async #iterate(): Promise<number> {
     const { pools, isLeader, logger, intervalMs = 15_000 } = this.options;
     // A process that does not lead looks again after a second at most, so that a new leader plans soon.
     if (!isLeader()) return Math.min(1_000, intervalMs);

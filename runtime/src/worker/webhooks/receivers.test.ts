@@ -59,7 +59,7 @@ test("receivers of a tenant that begin at the same moment share the slots of the
   const all = Array.from({ length: 50 }, (_, index) => ({ tenant: "acme", url: `${url}/${index}` }));
   for (const receiver of all) for (let count = 0; count < 200; count += 1) attempt(good, receiver);
   let running = 0;
-  for (let turn = 0; turn < 5; turn += 1) {
+  for (let round = 0; round < 5; round += 1) {
     for (const { room, ...receiver } of receivers.rooms()) {
       for (let begun = 0; begun < room; begun += 1) receivers.begin(receiver);
       running += room;

@@ -99,12 +99,12 @@ async function open(
   const patient = { timeoutMs: 600_000, idleMs: 600_000 };
   const options = { bell, tenants, metrics, logger: silent, allowPrivate, intervalMs, ...patient };
   const make = () => {
-    const progress = { turns: 0 };
+    const progress = { iterations: 0 };
     const store = {
       fanOut: (known: typeof tenants) => deliveries.fanOut(known),
       take: async (rooms: Room[], usual: number) => {
         const taken = await deliveries.take(rooms, usual);
-        progress.turns += 1; // the last call that an iteration waits for
+        progress.iterations += 1; // the last call that an iteration waits for
         return taken;
       },
       putOff: (...late: Parameters<DeliveryStore["putOff"]>) => deliveries.putOff(...late),
@@ -130,9 +130,11 @@ async function open(
     },
     /** Waits until each sender has made one complete iteration since the call. */
     allHaveLooked: async () => {
-      const before = running.map(({ progress }) => progress.turns);
-      const since = () => running.map(({ progress }, index) => progress.turns - (before[index] ?? 0));
-      await until("two more turns of each sender", 30, since, (turns) => turns.every((count) => count >= 2));
+      const before = running.map(({ progress }) => progress.iterations);
+      const since = () => running.map(({ progress }, index) => progress.iterations - (before[index] ?? 0));
+      await until("two more iterations of each sender", 30, since, (iterations) =>
+        iterations.every((count) => count >= 2),
+      );
     },
     /** Stops the senders, after their running deliveries. */
     stop: () => Promise.all(running.map(({ sender }) => sender.onApplicationShutdown())),

@@ -42,7 +42,7 @@ export interface WebhookSenderOptions extends PosterOptions {
 }
 
 export class WebhookSender implements OnApplicationBootstrap, OnApplicationShutdown {
-  readonly #loop = new Loop(() => this.#turn());
+  readonly #loop = new Loop(() => this.#iterate());
   readonly #running = new Set<Promise<void>>();
   readonly #receivers = new Receivers();
   readonly #poster: Poster;
@@ -89,7 +89,7 @@ export class WebhookSender implements OnApplicationBootstrap, OnApplicationShutd
     }
   }
 
-  async #turn(): Promise<number> {
+  async #iterate(): Promise<number> {
     const { store, logger, intervalMs = 1_000 } = this.options;
     try {
       if (performance.now() >= this.#fanOutAt) await this.#fanOut(intervalMs);
@@ -105,7 +105,7 @@ export class WebhookSender implements OnApplicationBootstrap, OnApplicationShutd
     return Math.min(intervalMs, this.#fanOutAt - performance.now());
   }
 
-  /** Creates the deliveries of new events. Not every turn does so, because each attempt that ends starts a turn. */
+  /** Creates the deliveries of new events. Not every iteration does so, because each attempt that ends starts an iteration. */
   async #fanOut(intervalMs: number): Promise<void> {
     const begun = performance.now();
     // If the search fails, the next search comes after the usual time.
