@@ -74,7 +74,7 @@ async function open(
   const touched: string[] = [];
   const gatewayOf = () =>
     new WebSockets({
-      gateways: [
+      sessionSockets: [
         new DesktopGateway({
           queries: store.queries,
           commands: store.commands,

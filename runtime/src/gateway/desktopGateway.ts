@@ -36,10 +36,10 @@ import { ViewHandshake } from "./viewHandshake.ts";
 import {
   type Admitted,
   closedCode,
-  type Gateway,
   lostCode,
   lostPodCode,
   restartCode,
+  type SessionSocket,
   tooMuchCode,
   type UpgradeRequest,
 } from "./webSockets.ts";
@@ -97,7 +97,7 @@ interface DesktopPermission {
   grant?: string | undefined;
 }
 
-export class DesktopGateway implements Gateway {
+export class DesktopGateway implements SessionSocket {
   readonly name = "desktop";
   readonly protocols = ["binary"];
   /** By ticket id: the pace (the limit on requests for pictures), and how many viewers of this process share the pace. */

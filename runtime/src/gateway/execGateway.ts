@@ -26,7 +26,7 @@ import { closeWith, highWaterBytes, keepAlive, notUnderstoodCode } from "./bridg
 import { exitStatus } from "./exitStatus.ts";
 import { inOrder } from "./inOrder.ts";
 import { perSession, perTenant } from "./socketLimits.ts";
-import { type Admitted, type Gateway, lostPodCode, type UpgradeRequest } from "./webSockets.ts";
+import { type Admitted, lostPodCode, type SessionSocket, type UpgradeRequest } from "./webSockets.ts";
 
 /** The terminal's size until the client sends another one. */
 const firstSize = { columns: 80, rows: 24 };
@@ -51,7 +51,7 @@ interface Running {
   gone: AbortSignal;
 }
 
-export class ExecGateway implements Gateway {
+export class ExecGateway implements SessionSocket {
   readonly name = "exec";
   readonly protocols = ["v5.channel.k8s.io", "v4.channel.k8s.io"];
 

@@ -25,7 +25,7 @@ import { connectionOf } from "../queue/openConnections.ts";
 import { closeWith, highWaterBytes, keepAlive, notUnderstoodCode } from "./bridge.ts";
 import { inOrder } from "./inOrder.ts";
 import { perSession, perTenant } from "./socketLimits.ts";
-import { type Admitted, type Gateway, lostPodCode, type UpgradeRequest } from "./webSockets.ts";
+import { type Admitted, lostPodCode, type SessionSocket, type UpgradeRequest } from "./webSockets.ts";
 
 const Control = z.discriminatedUnion("type", [
   SizeBody.extend({ type: z.literal("resize") }),
@@ -48,7 +48,7 @@ interface Attached {
   gone: AbortSignal;
 }
 
-export class ProcessGateway implements Gateway {
+export class ProcessGateway implements SessionSocket {
   readonly name = "processes/attach";
   readonly protocols = [];
 

@@ -10,7 +10,7 @@ import { WebSockets } from "./webSockets.ts";
 test("a client that is refused and never closes its side occupies no connection", async () => {
   const nothing = { take: async () => () => {}, watch: () => () => {}, add: () => () => {} };
   const webSockets = new WebSockets({
-    gateways: [],
+    sessionSockets: [],
     addressOf: () => undefined,
     places: nothing,
     revocations: nothing,

@@ -21,7 +21,7 @@ import { tracing } from "../telemetry/tracing.ts";
 import { closeWith } from "./bridge.ts";
 import type { Limit, Places } from "./places.ts";
 
-/** The data of an upgrade request that a gateway needs. */
+/** The data of an upgrade request that a SessionSocket needs. */
 export interface UpgradeRequest {
   sessionId: string;
   /** The part of the path that names an object of the session, e.g. the id of a process. */
@@ -52,8 +52,8 @@ export interface Admitted {
   open: (gone: AbortSignal) => Promise<(client: WebSocket) => void>;
 }
 
-/** One kind of WebSocket. */
-export interface Gateway {
+/** One kind of WebSocket of a session. */
+export interface SessionSocket {
   /** The path behind the session's id, e.g. `desktop`, or `processes/attach` for processes/<id>/attach. */
   name: string;
   /** The subprotocols, the preferred one first. If a client offers none of them, the WebSocket has no subprotocol. */
@@ -63,7 +63,7 @@ export interface Gateway {
 }
 
 export interface WebSocketsOptions {
-  gateways: Gateway[];
+  sessionSockets: SessionSocket[];
   /** The client's address, found through the trusted proxies. */
   addressOf: (request: IncomingMessage) => string | undefined;
   places: Pick<Places, "take">;
@@ -94,17 +94,18 @@ const lostPatienceMs = 1_000;
 const endedPatienceMs = 2_000;
 
 interface Served {
-  gateway: Gateway;
+  sessionSocket: SessionSocket;
   server: WebSocketServer;
 }
 
 export class WebSockets implements BeforeApplicationShutdown {
-  readonly #gateways: Map<string, Served>;
+  /** By the names of the SessionSockets. */
+  readonly #served: Map<string, Served>;
   #ending = false;
 
   constructor(private readonly options: WebSocketsOptions) {
-    this.#gateways = new Map(
-      options.gateways.map((gateway) => [gateway.name, { gateway, server: serverFor(gateway.protocols) }]),
+    this.#served = new Map(
+      options.sessionSockets.map((one) => [one.name, { sessionSocket: one, server: serverFor(one.protocols) }]),
     );
   }
 
@@ -112,8 +113,8 @@ export class WebSockets implements BeforeApplicationShutdown {
   async upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     closeInTime(socket);
     const target = targetOf(request.url ?? "");
-    const found = this.#gateways.get(target.name);
-    const trace = tracing().request(`WebSocket ${found?.gateway.name ?? "none"}`, request.headers);
+    const found = this.#served.get(target.name);
+    const trace = tracing().request(`WebSocket ${found?.sessionSocket.name ?? "none"}`, request.headers);
     const open = () => this.#open(request, socket, head, target, found);
     const status = trace === undefined ? await open() : await trace.within(open);
     trace?.end({
@@ -133,7 +134,7 @@ export class WebSockets implements BeforeApplicationShutdown {
   ): Promise<number> {
     try {
       if (id === undefined || found === undefined || !isUuid(id)) throw new Problem(404, "There is no WebSocket here.");
-      const admitted = await found.gateway.admit({
+      const admitted = await found.sessionSocket.admit({
         sessionId: id.toLowerCase(),
         subId,
         query: new URL(request.url ?? "", "http://api").searchParams,
@@ -180,13 +181,13 @@ export class WebSockets implements BeforeApplicationShutdown {
 
   /** The number of open WebSockets. */
   get size(): number {
-    return [...this.#gateways.values()].reduce((sum, { server }) => sum + server.clients.size, 0);
+    return [...this.#served.values()].reduce((sum, { server }) => sum + server.clients.size, 0);
   }
 
   /** Closes every WebSocket with the code 1012, and after 2 s cuts those that their clients have not closed. */
   async beforeApplicationShutdown(): Promise<void> {
     this.#ending = true;
-    const clients = () => [...this.#gateways.values()].flatMap(({ server }) => [...server.clients]);
+    const clients = () => [...this.#served.values()].flatMap(({ server }) => [...server.clients]);
     for (const client of clients()) closeWith(client, restartCode, "Berth restarts; connect again.");
     const deadline = performance.now() + 2_000;
     while (clients().length > 0 && performance.now() < deadline)
@@ -211,7 +212,7 @@ interface WebSocketTarget {
   name: string;
 }
 
-/** The session's id and the gateway's name in the path; the name is empty if the path is not that of a WebSocket. */
+/** The session's id and the SessionSocket's name in the path; the name is empty if the path is not that of a WebSocket. */
 function targetOf(url: string): WebSocketTarget {
   const path = /^\/v1\/sessions\/([^/?]+)\/([a-z]+)(?:\/([^/?]+)\/([a-z]+))?(?:\?|$)/;
   const [, id, first = "", subId, last] = path.exec(url) ?? [];

@@ -55,7 +55,7 @@ export function dataPlane(core: CoreComponents, { patienceMs, podPort }: PlaneOp
       patienceMs,
     });
   const webSockets = new WebSockets({
-    gateways: [
+    sessionSockets: [
       new DesktopGateway({
         ...shared,
         commands,
