@@ -35,7 +35,7 @@ def key(symbol, down):
     server.sendall(struct.pack(">BBxxI", 4, down, symbol))
 
 
-def look(incremental):
+def request_picture(incremental):
     server.sendall(struct.pack(">BBHHHH", 3, incremental, 0, 0, 1, 1))
 
 
@@ -81,11 +81,11 @@ command, *arguments = sys.argv[1:]
 if command == "size":
     print(width, height, depth)
 elif command == "resize":
-    look(0)
+    request_picture(0)
     wait("size")
     w, h = map(int, arguments)
     server.sendall(struct.pack(">BxHHBx", 251, w, h, 1) + struct.pack(">IHHHHI", 0, 0, 0, w, h, 0))
-    look(1)
+    request_picture(1)
     print(*wait("size"))
 elif command == "paste":
     text = arguments[0].encode("latin-1")

@@ -51,7 +51,7 @@ class Client:
     def unpack(self, form):
         return struct.unpack(form, self.read(struct.calcsize(form)))
 
-    def look(self):
+    def request_picture(self):
         self.send(struct.pack(">BBHHHH", 3, 0, 0, 0, 1, 1))
 
     def message(self):
@@ -72,7 +72,7 @@ viewer, user = Client(VNC_AUTH), Client(NONE)
 user.send(b"".join(struct.pack(">BBHH", 5, buttons, x, y) for buttons in (0, 1, 0, 1, 0)))
 print(next(text for kind, text in iter(user.message, None) if kind == "clipboard").strip())
 # The server sends a clipboard message to all clients at the same time, so the viewer would get the message before this picture.
-viewer.look()
+viewer.request_picture()
 kinds = []
 while "picture" not in kinds:
     kinds.append(viewer.message()[0])

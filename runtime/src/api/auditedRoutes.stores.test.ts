@@ -55,7 +55,7 @@ const routes: Record<string, Route> = {
   "GET /processes": [({ ask }) => ask("GET", "processes"), ["process", "lists the processes"]],
   "GET /processes/{process}": [
     ({ ask, process }) => ask("GET", `processes/${process}`),
-    ["process", /^looks at the process \d+$/],
+    ["process", /^reads the state of the process \d+$/],
   ],
   "POST /processes/{process}/input": [
     ({ ask, process }) => ask("POST", `processes/${process}/input`, { text: contents }),
@@ -93,7 +93,7 @@ const routes: Record<string, Route> = {
   "GET /exec": [({ visit }) => visit("exec?command=true"), ["command", "true"]],
   "PUT /files": [({ ask }) => ask("PUT", "files?path=file", contents), ["file", 'writes "file"']],
   "GET /files": [({ ask }) => ask("GET", "files?path=file"), ["file", 'reads "file"']],
-  "GET /files/info": [({ ask }) => ask("GET", "files/info?path=file"), ["file", 'looks at "file"']],
+  "GET /files/info": [({ ask }) => ask("GET", "files/info?path=file"), ["file", 'reads the properties of "file"']],
   "GET /files/list": [({ ask }) => ask("GET", "files/list?path=."), ["file", 'lists "."']],
   "POST /files/folders": [
     ({ ask }) => ask("POST", "files/folders", { path: "folder" }),
@@ -239,7 +239,7 @@ test("each route's lines say who did what and from where, and hold no contents",
   expect(JSON.stringify(await lines("0"))).not.toMatch(new RegExp(`${contents}|eyJ`));
 });
 
-test("who looks at the same again and again is noted once, and another caller too", async () => {
+test("who reads the same again and again is recorded once, and another caller too", async () => {
   const other = `${keyOf("acme")}o`;
   const keys = [
     { name: "default", sha256: sha256(keyOf("acme")) },

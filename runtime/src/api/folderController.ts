@@ -48,7 +48,7 @@ export class FolderController {
     @Param({ schema: IdParams }) { id }: IdParams,
     @Query({ schema: InfoQuery }) { path, follow }: InfoQuery,
   ): Promise<FileJson> {
-    const session = await this.pods.read(id, caller, "file", `looks at ${quoted(path)}`);
+    const session = await this.pods.read(id, caller, "file", `reads the properties of ${quoted(path)}`);
     const request = { path, noFollow: follow === "false" };
     const { info } = await this.pods.ask(session, "stat", ({ files }, options) => files.stat(request, options), byPath);
     return fileJson(info);

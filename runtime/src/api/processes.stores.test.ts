@@ -284,7 +284,7 @@ test("the audit trail says who did what from where, but contains no output, inpu
     ["command", 'sh -c "cat; echo $PASSWORD"', "key:default", "127.0.0.1"],
     ["process", `sends 7 bytes and the end to the process ${json.id}`, "key:default", "127.0.0.1"],
     ["process", `sends SIGKILL to the process ${json.id}`, "key:default", "127.0.0.1"],
-    ["process", `looks at the process ${json.id}`, "key:default", "127.0.0.1"],
+    ["process", `reads the state of the process ${json.id}`, "key:default", "127.0.0.1"],
   ]);
   expect(JSON.stringify(events)).not.toContain("S3CRET");
 });

@@ -142,7 +142,7 @@ export class ProcessesController {
     @Caller() caller: TenantCaller,
     @Param({ schema: ProcessParams }) { id, process }: ProcessParams,
   ): Promise<ProcessJson> {
-    const session = await this.pods.read(id, caller, "process", `looks at the process ${process}`);
+    const session = await this.pods.read(id, caller, "process", `reads the state of the process ${process}`);
     return this.#find(session, process);
   }
 

@@ -1,6 +1,6 @@
 /**
  * Wakes all processes that listen: a message through Redis that contains nothing. A message may be lost, so each listener also
- * looks at intervals whether there is something to do.
+ * polls: at intervals, it checks whether there is something to do.
  */
 import type { Redis } from "ioredis";
 import { subscribe } from "./redis.ts";
@@ -28,7 +28,7 @@ export class Bell {
     const send = () => {
       this.#isDue = false;
       this.#sentAt = performance.now();
-      this.redis.publish(this.#channel, "").catch(() => {}); // the listeners also look at intervals
+      this.redis.publish(this.#channel, "").catch(() => {}); // the listeners also poll
     };
     const wait = this.#sentAt + togetherMs - performance.now();
     if (wait > 0) setTimeout(send, wait);

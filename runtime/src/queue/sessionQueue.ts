@@ -14,8 +14,8 @@ export const queueName = "agent-sessions";
 /**
  * `urgent`: something has happened, for example a pod is ready, or a user asks for a session's end. `soon`: the planner has
  * admitted the session, so its pod has to be made; only the planner requests such jobs. `later`: nothing is known to have
- * happened, or many sessions may need a reconcile at the same time: the sweep and timers look again, a pod waits for something
- * else, or a tenant was closed.
+ * happened, or many sessions may need a reconcile at the same time: the sweep and timers repeat reconciles, a pod waits for
+ * something else, or a tenant was closed.
  *
  * No job waits without end, because a session has at most one waiting job, and because few jobs can overtake it. An urgent job
  * comes from an event; a timer repeats it at most four times if it failed, and once per sweep if it got lost. The start slots, the

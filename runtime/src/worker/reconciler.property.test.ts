@@ -223,15 +223,15 @@ test("a tenant that the file no longer names ends no session and loses no worksp
   expect(model.rows.get(stopping)).toMatchObject({ state: "stopped", workspaceUntil: expect.any(Date) });
 });
 
-test("a pod is made without a look for it if the session was just admitted, but not if the session has waited too long", async () => {
+test("a pod is made without reading it first if the session was just admitted, but not if the session has waited too long", async () => {
   const { model, reconciler } = open();
-  const look = vi.spyOn(model.objects, "observePod");
+  const read = vi.spyOn(model.objects, "observePod");
   model.create(id, { state: "starting" });
   await reconciler.reconcile(id, { isAdmitted: true });
-  expect([look.mock.calls.length, model.cluster.get(id)?.pod?.state]).toEqual([0, "pending"]);
+  expect([read.mock.calls.length, model.cluster.get(id)?.pod?.state]).toEqual([0, "pending"]);
   stayInState(model, 301);
   await reconciler.reconcile(id, { isAdmitted: true });
-  expect([look.mock.calls.length, model.rows.get(id)?.cause]).toEqual([1, "start-timeout"]);
+  expect([read.mock.calls.length, model.rows.get(id)?.cause]).toEqual([1, "start-timeout"]);
 });
 
 test.each([

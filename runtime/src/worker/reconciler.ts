@@ -77,7 +77,7 @@ export class Reconciler {
    * May be called at any time and repeatedly. Throws if Postgres or the Kubernetes API server does not answer, or if the
    * Kubernetes API server answers with an error from which the reconciler can't decide the next step.
    * @param isAdmitted whether the planner has just admitted the session, so that its pod hardly exists. The session's objects are
-   *   then created without a look for the pod before. If they exist nevertheless, this costs some requests. Default: false
+   *   then created without reading the pod first. If they exist nevertheless, this costs some requests. Default: false
    */
   async reconcile(sessionId: string, { isAdmitted = false } = {}): Promise<Reconciliation> {
     const timed = await this.options.queries.findTimed(sessionId);

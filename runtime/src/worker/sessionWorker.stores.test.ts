@@ -93,7 +93,7 @@ test("triggers that come before the reconcile become one reconcile", async () =>
 
 test("urgent reconciles overtake those that are due soon, and these overtake the others, also if a session has a job", async () => {
   const { reconciled, queue, worker } = await openRecording();
-  for (const id of ["look", "make-1", "end"]) await queue.add(id, "later");
+  for (const id of ["again", "make-1", "end"]) await queue.add(id, "later");
   for (const id of ["make-1", "make-2"]) await queue.add(id, "soon");
   for (const id of ["ready", "end", "ready"]) await queue.add(id);
   for (const id of ["ready", "make-1"]) await queue.add(id, "later");
@@ -106,10 +106,10 @@ test("urgent reconciles overtake those that are due soon, and these overtake the
     () => reconciled,
     ({ length }) => length === 5,
   );
-  expect(reconciled).toEqual(["ready", "end", "make-1", "make-2", "look"]);
+  expect(reconciled).toEqual(["ready", "end", "make-1", "make-2", "again"]);
 });
 
-test("a retry and a session's next step are as urgent as the job before; a look after a pause is not urgent", async () => {
+test("a retry and a session's next step are as urgent as the job before; a reconcile after a pause is not urgent", async () => {
   const done = new Set<string>();
   const { queue } = await open(async (id) => {
     if (done.has(id)) return settled;

@@ -78,7 +78,7 @@ export class SessionWorker implements OnApplicationBootstrap, OnModuleDestroy, O
         const { state, reason, tenant } = result.session;
         this.logger.info({ sessionId, tenant, state, reason }, "session changed");
       }
-      // The next step of a change is as urgent as this one. After a pause, the reconcile only looks again.
+      // The next step of a change is as urgent as this one. After a pause, nothing is known to have happened.
       if ("againMs" in result && result.againMs !== undefined)
         this.#triggerIn(result.againMs, sessionId, result.againMs === 0 ? urgency : "later");
     } catch (error) {

@@ -49,7 +49,7 @@ export class WarmRefill implements OnApplicationBootstrap, OnApplicationShutdown
 
   async #iterate(): Promise<number> {
     const { pools, isLeader, logger, intervalMs = 15_000 } = this.options;
-    // A process that does not lead looks again after a second at most, so that a new leader plans soon.
+    // A process that does not lead polls each second, so that a new leader plans soon.
     if (!isLeader()) return Math.min(1_000, intervalMs);
     const isFilling = await pools
       .refill(() => this.#loop.beat())

@@ -129,7 +129,7 @@ async function open(
       for (const { sender } of running) sender.onApplicationBootstrap();
     },
     /** Waits until each sender has made one complete iteration since the call. */
-    allHaveLooked: async () => {
+    allHaveIterated: async () => {
       const before = running.map(({ progress }) => progress.iterations);
       const since = () => running.map(({ progress }, index) => progress.iterations - (before[index] ?? 0));
       await until("two more iterations of each sender", 30, since, (iterations) =>
@@ -158,11 +158,11 @@ async function open(
 
 test("each event arrives once, signed, however many workers there are; and other tenants' events don't", async () => {
   const { received, url } = await receiver();
-  const { create, listed, allHaveLooked, stop } = await open(url, { senders: 3 });
+  const { create, listed, allHaveIterated, stop } = await open(url, { senders: 3 });
   await create("beta");
   for (let count = 0; count < 10; count += 1) await create();
   await until("all is delivered", 30, listed, ({ length }) => received.length >= 10 && length === 0);
-  await allHaveLooked();
+  await allHaveIterated();
   await stop();
   expect(received).toHaveLength(10);
   expect(new Set(received.map(({ headers }) => headers["webhook-id"])).size).toBe(10);
@@ -183,10 +183,10 @@ test("each event arrives once, signed, however many workers there are; and other
 
 test("a new tenant's first events arrive, though its worker reads of it later than the API did", async () => {
   const { received, url } = await receiver();
-  const { create, setTenants, listed, allHaveLooked } = await open(url);
+  const { create, setTenants, listed, allHaveIterated } = await open(url);
   await create("newcomer", 1);
   await create();
-  await allHaveLooked();
+  await allHaveIterated();
   expect(await listed()).toEqual([]);
   expect(received).toHaveLength(0);
   const webhooks = [{ url, secret }];
@@ -197,9 +197,9 @@ test("a new tenant's first events arrive, though its worker reads of it later th
 
 test("a tenant that was taken out holds nobody's events up", async () => {
   const { received, url } = await receiver();
-  const { create, end, setTenants, tenants, allHaveLooked } = await open(url);
+  const { create, end, setTenants, tenants, allHaveIterated } = await open(url);
   const old = await create("beta");
-  await allHaveLooked();
+  await allHaveIterated();
   setTenants(tenant("acme", { webhooks: [{ url, secret }] }));
   await until("the change is read", 30, () => tenants.get("beta") === undefined);
   await end(old);
@@ -214,7 +214,7 @@ test("a tenant that was taken out holds nobody's events up", async () => {
 
 test("a delivery waits while its sender has not read of the webhook; it is deleted if the webhook was removed", async () => {
   const { received, url } = await receiver();
-  const { deliveries, create, begin, setFile, tenants, listed, hurry, allHaveLooked } = await open(url, {
+  const { deliveries, create, begin, setFile, tenants, listed, hurry, allHaveIterated } = await open(url, {
     isWaiting: true,
   });
   const webhooks = [{ url: `${url}&new=1`, secret }];
@@ -225,7 +225,7 @@ test("a delivery waits while its sender has not read of the webhook; it is delet
   setFile(1, tenant("acme"));
   await until("the older file is read", 30, () => tenants.generation === 1);
   begin();
-  await allHaveLooked();
+  await allHaveIterated();
   expect(await listed()).toMatchObject([{ state: "pending", attempts: 1 }]);
   expect(received).toHaveLength(0);
   setFile(2, tenant("acme"));
@@ -319,7 +319,7 @@ test("deliveries to a receiver that failed three times in a row are postponed wi
 
 test("a delivery that is postponed for the twelfth time is dead", async () => {
   const { url } = await brokenReceiver("cut");
-  const { create, begin, listed, lastAttempt, hurry, allHaveLooked } = await open(url, { isWaiting: true });
+  const { create, begin, listed, lastAttempt, hurry, allHaveIterated } = await open(url, { isWaiting: true });
   for (let count = 0; count < 4; count += 1) await create();
   begin();
   const failed = () => listed().then((items) => items.filter(({ lastError }) => lastError !== null));
@@ -328,7 +328,7 @@ test("a delivery that is postponed for the twelfth time is dead", async () => {
   const dead = () => listed().then((items) => items.filter(({ state }) => state === "dead"));
   await until("all four are dead", 30, dead, ({ length }) => length === 4);
   await hurry();
-  await allHaveLooked();
+  await allHaveIterated();
   expect((await listed()).map(({ state, attempts }) => [state, attempts])).toEqual(Array(4).fill(["dead", 12]));
 });
 
@@ -411,10 +411,10 @@ test("many receivers that hang delay no other tenant's delivery", async () => {
 test("results that could not be stored are stored later, and nothing is sent again", async () => {
   const { received, url } = await receiver();
   let refused = 0;
-  const { create, listed, allHaveLooked } = await open(url, { settleFails: () => ++refused <= 3 });
+  const { create, listed, allHaveIterated } = await open(url, { settleFails: () => ++refused <= 3 });
   for (let count = 0; count < 3; count += 1) await create();
   await until("all results are stored", 30, listed, ({ length }) => received.length >= 3 && length === 0);
-  await allHaveLooked();
+  await allHaveIterated();
   expect(refused).toBeGreaterThan(3);
   expect(received).toHaveLength(3);
 });
