@@ -223,7 +223,7 @@ test("a tenant that the file no longer names ends no session and loses no worksp
   expect(model.rows.get(stopping)).toMatchObject({ state: "stopped", workspaceUntil: expect.any(Date) });
 });
 
-test("a pod is made without reading it first if the session was just admitted, but not if the session has waited too long", async () => {
+test("a pod is made without reading it first if the session was just admitted, but not if it has waited too long", async () => {
   const { model, reconciler } = open();
   const read = vi.spyOn(model.objects, "observePod");
   model.create(id, { state: "starting" });
