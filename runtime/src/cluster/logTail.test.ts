@@ -77,6 +77,8 @@ test("a log that can't be read does not delay the end of a session", async () =>
 
 test.each([
   "berthd: the command ended with code 2",
+  "berthd: metrics are at port 8081, services at port 8082",
+  "berthd: POST /session/task/taken: no answer; trying again",
   "berth-session: the command ended with code 2",
   "berth-desktop: the terminal ended",
 ])("the last line is the command's own line, without its time and colours, and not: %s", (own) => {
@@ -85,6 +87,14 @@ test.each([
   expect(lastLine(timed)).toBe("python3: can't open file 'agent.py': No such file");
   expect(lastLine(`${time} ${own}\n`)).toBeUndefined();
 });
+
+test.each(["the command can't be started: no such file", "the X server ended with code 1"])(
+  "an error of berthd is the last line: %s",
+  (why) => {
+    const log = ["one line of the agent", `berthd: ${why}`, "berthd: the command ended with code 1"];
+    expect(lastLine(log.map((line) => `${time} ${line}`).join("\n"))).toBe(`berthd: ${why}`);
+  },
+);
 
 test("a log can be read without the times of its lines", () => {
   expect(withoutTimes(`${time} one\n${time} \n${time}   two\n`)).toBe("one\n\n  two\n");

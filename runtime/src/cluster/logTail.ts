@@ -85,10 +85,16 @@ function lastOf(lines: string[]): string {
 /** The log without the times of its lines. */
 export const withoutTimes = (log: string): string => log.replace(/^\S+ ?/gm, "");
 
-/** Lines that Berth's own programs wrote. Pods of former versions run berth-desktop and berth-session in the place of berthd. */
-const ownLine = /^berth(d|-desktop|-session): /;
+/**
+ * Lines of Berth's own programs that say nothing about the cause of an end. All other lines of berthd are errors, for example "the
+ * command can't be started". Pods of former versions run berth-desktop and berth-session in the place of berthd.
+ */
+const ownLine = /^berth(-desktop|-session): |^berthd: (the command ended with code|metrics are at port|[A-Z]+ \/)/;
 
-/** The last line that the agent's command wrote, as a text for users; undefined if the command wrote no line. */
+/**
+ * The last line that the agent's command wrote, or an error of berthd after it, as a text for users; undefined if there is no such
+ * line.
+ */
 export function lastLine(log: string): string | undefined {
   const lines = withoutTimes(log)
     // biome-ignore lint/suspicious/noControlCharactersInRegex: terminal escape sequences have to be removed
