@@ -126,7 +126,8 @@ export async function recordStack(
   const made = new Map<string, string[]>();
   const limited = new Map<string, pulumi.CustomTimeouts>();
   const registered = new Map<string, pulumi.ResourceTransformationArgs>();
-  using _traces = withoutStackTraces();
+  // Pulumi's SDK formats a stack trace for each call, which took half of a run.
+  using _limit = withStackTraceLimit(0);
   await pulumi.runtime.setMocks(
     {
       newResource: (given) => {
@@ -216,10 +217,10 @@ export async function identify({
   });
 }
 
-/** Until the result is disposed of, errors have no stack trace. Pulumi's SDK formats one for each call, which took half of a run. */
-function withoutStackTraces(): Disposable {
+/** Until the result is disposed of, the stack traces of errors have at most this many lines. */
+function withStackTraceLimit(limit: number): Disposable {
   const { stackTraceLimit } = Error;
-  Error.stackTraceLimit = 0;
+  Error.stackTraceLimit = limit;
   return {
     [Symbol.dispose]: () => {
       Error.stackTraceLimit = stackTraceLimit;
@@ -229,10 +230,8 @@ function withoutStackTraces(): Disposable {
 
 /** The files of infra/ on the call stack. */
 function runningFiles(): string[] {
-  const { stackTraceLimit } = Error;
-  Error.stackTraceLimit = 100;
+  using _limit = withStackTraceLimit(100);
   const { stack = "" } = new Error();
-  Error.stackTraceLimit = stackTraceLimit;
   const paths = [...stack.matchAll(/((?:file:\/\/)?\/[^\s():]+\.ts):\d+/g)].map(([, path = ""]) =>
     path.replace("file://", ""),
   );
