@@ -21,11 +21,18 @@ const described = filledYaml(template("daemons.yaml")) as Record<string, Describ
 export const etcdEnvironment = (architecture: string) =>
   architecture === "amd64" ? {} : { env: { ETCD_UNSUPPORTED_ARCH: architecture } };
 
-function daemon(name: string): ClusterDaemon {
-  const { command = program(name), args = [], flags = {}, ...more } = described[name] as Described;
+function daemonOf(name: string, { command = program(name), args = [], flags = {}, ...more }: Described): ClusterDaemon {
   const options = Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`);
   const environment = name === "etcd" ? etcdEnvironment(architecture) : {};
   return { name, command, args: [...args, ...options], ...more, ...environment };
+}
+
+const daemons = new Map(Object.entries(described).map(([name, one]) => [name, daemonOf(name, one)]));
+
+function daemon(name: string): ClusterDaemon {
+  const found = daemons.get(name);
+  if (found === undefined) throw new Error(`daemons.yaml has no daemon ${name}`);
+  return found;
 }
 
 export const etcd = daemon("etcd");
@@ -59,4 +66,4 @@ export const forwards: ClusterDaemon = {
 };
 
 /** All daemons, in the order in which `npm run status` shows them. */
-export const components = [forwards, ...Object.keys(described).map(daemon)];
+export const components = [forwards, ...daemons.values()];
