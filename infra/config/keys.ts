@@ -1,6 +1,7 @@
 /** API keys. Each key comes from one of three sources: Berth generates it, the config has its hash, or a Secret holds it. */
 import { z } from "zod";
 import { name, subdomain, time } from "./scalars.ts";
+import { uniqueNames } from "./unique-names.ts";
 
 const scopes = ["read", "write", "desktop"] as const;
 
@@ -40,14 +41,11 @@ type Key = z.output<typeof key>;
 
 /** Refuses a key with two sources, and two keys with the same name, because outputs and audit trails show only a key's name. */
 function checkKeys(check: z.core.ParsePayload<Key[]>): void {
-  const names = check.value.map((one) => one?.name);
+  uniqueNames()(check);
   check.value.forEach((one, index) => {
-    const fault = (path: string, message: string) =>
-      check.issues.push({ code: "custom", input: one, path: [index, path], message });
-    const first = names.indexOf(one?.name);
-    if (one?.name !== undefined && first !== index)
-      fault("name", `is already the name of entry [${first}] of the same list, whose first entry is [0]`);
-    if (one?.sha256 && one.secret) fault("secret", "is set, and sha256 too; remove one of the two");
+    if (!one?.sha256 || !one.secret) return;
+    const message = "is set, and sha256 too; remove one of the two";
+    check.issues.push({ code: "custom", input: one, path: [index, "secret"], message });
   });
 }
 

@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { count, imageByDigest, name, subdomain } from "./scalars.ts";
+import { uniqueNames } from "./unique-names.ts";
 
 export const warmPools = z.strictObject({
   small: count.default(0).describe("The number of warm sessions of the tier small."),
@@ -51,12 +52,4 @@ const image = z.strictObject({
 });
 
 /** A tenant's images. Two images can't have the same name. */
-export const tenantImages = z.array(image).check((check) => {
-  const names = check.value.map((one) => one?.name);
-  names.forEach((one, index) => {
-    const first = names.indexOf(one);
-    if (one === undefined || first === index) return;
-    const message = `is already the name of entry [${first}] of the same list, whose first entry is [0]`;
-    check.issues.push({ code: "custom", input: one, path: [index, "name"], message });
-  });
-});
+export const tenantImages = z.array(image).check(uniqueNames());

@@ -5,6 +5,7 @@ import { tenantKeys } from "./keys.ts";
 import { tenantPlacement } from "./placement.ts";
 import { count, duration, lasting, quantity, secretText, subdomain, url, volume, wholeNumber } from "./scalars.ts";
 import { sizeOf, tenantImages, warmPools } from "./tenant-images.ts";
+import { uniqueNames } from "./unique-names.ts";
 import { beyondQuota } from "./warm-quota.ts";
 
 const quota = z.strictObject({
@@ -179,14 +180,6 @@ function fitsIntoQuota(check: z.core.ParsePayload<TenantConfig>): void {
 }
 
 /** All tenants. Two tenants can't have the same name. */
-export const tenants = z.array(tenant).check((check) => {
-  const names = check.value.map((one) => one?.name);
-  names.forEach((one, index) => {
-    const first = names.indexOf(one);
-    if (one === undefined || first === index) return;
-    const message = `is already the name of tenants[${first}]`;
-    check.issues.push({ code: "custom", input: one, path: [index, "name"], message });
-  });
-});
+export const tenants = z.array(tenant).check(uniqueNames((index) => `tenants[${index}]`));
 
 export type TenantConfig = z.output<typeof tenant>;
