@@ -19,8 +19,8 @@ export const DeliveryJson = z
 
 export type DeliveryJson = z.infer<typeof DeliveryJson>;
 
-/** The webhook's URL without its query. */
-function withoutQuery(url: string): string {
+/** The webhook's URL without its query, which may contain a secret. */
+export function withoutQuery(url: string): string {
   const { origin, pathname } = new URL(url);
   return origin + pathname;
 }

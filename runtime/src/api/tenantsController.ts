@@ -8,6 +8,7 @@ import { SessionCounts } from "../store/sessionCounts.ts";
 import { Allow, AnyCaller, type CallerInfo } from "./access/caller.ts";
 import { CallerGuard } from "./access/callerGuard.ts";
 import { maySee } from "./access/visibleTenant.ts";
+import { withoutQuery } from "./deliveryJson.ts";
 import { found, tenantName } from "./http/input.ts";
 import { Controller, Get, Param } from "./http/routes.ts";
 import { Describe } from "./openApi.ts";
@@ -122,6 +123,6 @@ function toTenantJson(tenant: Tenant, counts: Counts): TenantJson {
     warmPools,
     images: images.map(({ name, image, desktop, warmPools }) => ({ name, image, desktop, warmPools })),
     keys: keys.map(({ name, scopes, expiresAt }) => ({ name, scopes, expiresAt })),
-    webhooks: webhooks.map(({ url }) => new URL(url).origin + new URL(url).pathname),
+    webhooks: webhooks.map(({ url }) => withoutQuery(url)),
   };
 }
