@@ -3,7 +3,7 @@ import type { Config } from "../../infra/config/config.ts";
 import { takenNames } from "../../infra/platform/taken-names.ts";
 import { type Check, failed, labelOf, ok, skipped, type Verdict } from "./check.ts";
 import type { Facts } from "./facts.ts";
-import { platformGround, sessionGrounds, storesGround } from "./grounds.ts";
+import { architectureOf, platformGround, sessionGrounds, storesGround } from "./grounds.ts";
 import { issuersOf, secretsOf } from "./needs.ts";
 import { type NodeFacts, obstacle } from "./nodes.ts";
 
@@ -47,7 +47,7 @@ export const nodes: Check = {
     const says = `no node may run the pods of ${first.of} (${why || "the cluster has no nodes"})`;
     if (addsNodes)
       return skipped(`${says}; the cluster's autoscaler may add one, and the checks below try whether it does`);
-    const built = first.placement.nodeSelector["kubernetes.io/arch"];
+    const built = architectureOf(first.placement);
     const isArchitecture = !nodes.some(({ labels }) => labels["kubernetes.io/arch"] === built);
     return failed(
       says,
