@@ -188,13 +188,13 @@ export function policies(config: Pick<Config, "kubernetesApi" | "network">): V1N
   return [
     named("deny-all", { ...denyAll, podSelector: confined }),
     named("allow-dns", { ...allowDns(config.network.dns), podSelector: confined }),
-    named("api-egress", allowEgress(labelOf("worker"), toAddresses(config.kubernetesApi))),
-    named("open", allowEgress(labelOf("session"), [{ to: [pods(labelOf("open"))], ports: tcp(openPort) }])),
-    named("closed", allowIngress(labelOf("closed"), tcp(openPort))),
+    named("api-egress", allowEgress(ofRole("worker"), toAddresses(config.kubernetesApi))),
+    named("open", allowEgress(ofRole("session"), [{ to: [pods(ofRole("open"))], ports: tcp(openPort) }])),
+    named("closed", allowIngress(ofRole("closed"), tcp(openPort))),
   ];
 }
 
-const labelOf = (role: string) => ({ [roleLabel]: role });
+const ofRole = (role: string) => ({ [roleLabel]: role });
 
 /** The specs of the CiliumNetworkPolicies that the stack has in addition, by name. Empty without `network.policies: cilium`. */
 export function ciliumPolicies(config: Pick<Config, "kubernetesApi" | "network">): Record<string, CiliumSpec> {
@@ -202,10 +202,10 @@ export function ciliumPolicies(config: Pick<Config, "kubernetesApi" | "network">
   if (policies !== "cilium") return {};
   // A policy without labels would also select the pods that must stay without policies.
   const forDns = (role: "session" | "worker") =>
-    Object.entries(ciliumDns(dns, labelOf(role))).map(([name, spec]) => [`${name}-of-${role}`, spec]);
+    Object.entries(ciliumDns(dns, ofRole(role))).map(([name, spec]) => [`${name}-of-${role}`, spec]);
   return {
     ...Object.fromEntries([...forDns("session"), ...forDns("worker")]),
-    "worker-kubernetes": toApiServers(labelOf("worker"), config.kubernetesApi),
+    "worker-kubernetes": toApiServers(ofRole("worker"), config.kubernetesApi),
   };
 }
 
