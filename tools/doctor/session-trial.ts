@@ -32,7 +32,9 @@ export async function trySession(kubeconfig: KubeConfig, pods: GatewayPods, key:
       ...(body && { body: JSON.stringify(body) }),
     });
     const text = await response.text();
-    if (!response.ok) throw new Error(`${method} ${path} answers HTTP ${response.status}: ${text.slice(0, 300)}`);
+    const { ok, status } = response;
+    if (!ok)
+      throw Object.assign(new Error(`${method} ${path} answers HTTP ${status}: ${text.slice(0, 300)}`), { status });
     return text === "" ? undefined : JSON.parse(text);
   };
   const begin = performance.now();
@@ -71,8 +73,8 @@ const ended = (session: Session | undefined, id: string): Progress<string | null
     : { waitsFor: `the session ${id} has not ended (${state})`, because: "" };
 };
 
-const ifMissing = (error: Error) => {
-  if (!error.message.includes("HTTP 404")) throw error;
+const ifMissing = (error: Error & { status?: number }) => {
+  if (error.status !== 404) throw error;
 };
 
 /** Forwards a port of this machine to port 3000 of a ready pod of the component. */
