@@ -378,7 +378,7 @@ test("a client without permission is refused over HTTP before the upgrade", asyn
 test("for a session that is not running or has ended, the close code and the reason say so", async () => {
   const { id, apply, connect } = await open();
   const see = () => closed(connect(`/v1/sessions/${id}/desktop`, keyOf("acme")));
-  await apply({ type: "waiting", reason: "Waiting for room" });
+  await apply({ type: "setReason", reason: "Waiting for room" });
   expect(await see()).toEqual({ code: closeCodes.notRunning, reason: "The session is queued: Waiting for room" });
   await apply({ type: "fail", cause: "agent-error", reason: "x".repeat(300) });
   expect(await see()).toMatchObject({

@@ -140,7 +140,8 @@ test(
       "claim a warm session": () => claimWarm(observed, { ...claim, templateHash: "t" }, user),
       "bind the tasks of claims": () =>
         bindTasks(observed, cipher, [{ session, taskId: randomUUID(), task: { command: [], env: {}, secrets: {} } }]),
-      "say what a session waits for": () => store.commands.apply(session, { type: "waiting", reason: "no room" }, user),
+      "say what a session waits for": () =>
+        store.commands.apply(session, { type: "setReason", reason: "no room" }, user),
       "change a session": () => store.commands.apply(other, { type: "admitted" }, user),
       "note a use": () => store.commands.noteUse(session.id, "acme", "log", "reads the log", user, ["queued"]),
       "take reports": () => store.reports.take([{ id: session.id, isUsed: true, runsCommand: false }], []),

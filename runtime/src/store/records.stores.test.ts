@@ -58,7 +58,7 @@ test("what a session waits for is shown with the session, is no event, and makes
   const admitted = await store.commands.apply(starting, { type: "admitted" }, worker);
   if (typeof admitted === "string") throw new Error(admitted);
   await store.queueCommands.wait([{ ...queued, reason: "no room", awaitsRoom: true }]);
-  await store.commands.apply(admitted, { type: "waiting", reason: "no node", stalled: true }, worker);
+  await store.commands.apply(admitted, { type: "setReason", reason: "no node", stalled: true }, worker);
   expect(await store.queries.find(queued.id)).toMatchObject({ reason: "no room", version: 1 });
   expect(await store.queries.find(starting.id)).toMatchObject({ reason: "no node", stalled: true, version: 2 });
   // These callers have not read the reasons.
@@ -70,7 +70,7 @@ test("what a session waits for is shown with the session, is no event, and makes
     version: 3,
   });
   // A reason that comes too late changes nothing.
-  expect(await store.commands.apply(admitted, { type: "waiting", reason: "late" }, worker)).toBe("stale");
+  expect(await store.commands.apply(admitted, { type: "setReason", reason: "late" }, worker)).toBe("stale");
   await store.queueCommands.wait([{ ...queued, reason: "late", awaitsRoom: true }]);
   expect(await store.queries.find(queued.id)).toMatchObject({ reason: null });
   const events = await store.trail.ofTenant({ tenant: "acme" }, "0", 10);
@@ -399,7 +399,7 @@ test("the unfinished sessions are those with work left to do", async () => {
 test("the time in a state counts from the change of the state, not of its reason", async () => {
   const { store, made, after } = await openStore();
   const session = await made();
-  const waiting = await after(session.id, { type: "waiting", reason: "no room" });
+  const waiting = await after(session.id, { type: "setReason", reason: "no room" });
   expect(waiting).toMatchObject({ reason: "no room", stateSince: session.stateSince });
   expect(await after(session.id, { type: "admitted" })).not.toMatchObject({ stateSince: session.stateSince });
   expect((await store.queries.findTimed(session.id))?.secondsInState).toBeLessThan(60);

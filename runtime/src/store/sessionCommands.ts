@@ -70,8 +70,8 @@ export class SessionCommands {
    * Applies the event to the session that the caller has read (`before`). Returns the changed session; `"unchanged"` if the
    * event has no effect in that state; `"stale"` if the session has changed since it was read, so that the caller has to
    * read it again. With `ifIdle`, the result is also `"stale"` if the session is not idle any more, because activity does
-   * not change the version. A new reason to wait (`waiting`) does not change the version either: each later event sets its own
-   * reason, so it does not matter which reason its caller has read.
+   * not change the version. A new reason to wait (`setReason`) does not change the version either: each later event sets its
+   * own reason, so it does not matter which reason its caller has read.
    */
   async apply(
     before: Session,
@@ -81,7 +81,7 @@ export class SessionCommands {
   ): Promise<Session | "unchanged" | "stale"> {
     const next = transition(before, event);
     if (next === undefined) return "unchanged";
-    const isLogged = event.type !== "waiting";
+    const isLogged = event.type !== "setReason";
     const change = this.database.with("changed", (db) =>
       db
         .updateTable("sessions")

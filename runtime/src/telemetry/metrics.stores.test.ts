@@ -120,7 +120,7 @@ test("a session that is in a state for longer than allowed counts as stuck", asy
       .where("id", "=", id)
       .execute();
   await late((await session("acme", { type: "admitted" })).id, 361);
-  await late((await session("acme", { type: "admitted" }, { type: "waiting", reason: "", stalled: true })).id, 361);
+  await late((await session("acme", { type: "admitted" }, { type: "setReason", reason: "", stalled: true })).id, 361);
   await late((await session("acme", { type: "admitted" })).id, 330);
   await late((await session("acme", ...running, ...over.slice(0, 1))).id, 121);
   await late((await session("acme")).id, 10_000);

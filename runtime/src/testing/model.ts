@@ -57,12 +57,12 @@ export class Model {
     const changed: Session = {
       ...now,
       ...next,
-      version: now.version + (event.type === "waiting" ? 0 : 1),
+      version: now.version + (event.type === "setReason" ? 0 : 1),
       startedAt: event.type === "ready" ? new Date(0) : now.startedAt,
       workspaceUntil: event.type === "gone" && event.keepSeconds > 0 ? new Date(0) : now.workspaceUntil,
     };
     this.rows.set(before.id, changed);
-    if (event.type !== "waiting") this.trail.push({ id: before.id, state: changed.state, version: changed.version });
+    if (event.type !== "setReason") this.trail.push({ id: before.id, state: changed.state, version: changed.version });
     return changed;
   }
 

@@ -122,7 +122,10 @@ export class Reconciler {
    */
   async #unread({ session }: TimedSession): Promise<Reconciliation> {
     if (session.reason === null)
-      await this.#apply(session, { type: "waiting", reason: "Waiting until the worker has read the tenant's config" });
+      await this.#apply(session, {
+        type: "setReason",
+        reason: "Waiting until the worker has read the tenant's config",
+      });
     return { outcome: "waiting", session };
   }
 
@@ -213,7 +216,7 @@ export class Reconciler {
     try {
       creation = await this.options.objects.create(session, tenant);
     } catch (error) {
-      await this.#apply(session, { type: "waiting", reason: troubleOf(error) });
+      await this.#apply(session, { type: "setReason", reason: troubleOf(error) });
       throw error;
     }
     switch (creation.result) {
@@ -223,7 +226,7 @@ export class Reconciler {
         this.options.metrics.quotaRefusals.inc();
         return this.#apply(session, { type: "deferred", reason: creation.reason });
       case "wait":
-        await this.#apply(session, { type: "waiting", reason: creation.reason, stalled: true });
+        await this.#apply(session, { type: "setReason", reason: creation.reason, stalled: true });
         return { outcome: "waiting", session, againMs: 5_000 };
       case "fail":
         return this.#apply(session, { type: "fail", cause: "rejected", reason: creation.reason });

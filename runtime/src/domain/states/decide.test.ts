@@ -37,24 +37,24 @@ test("a starting session is running when its pod is ready, and until then its re
   expect(start(up.pod)).toEqual({ do: "apply", event: { type: "ready", podIp: "10.0.0.1" } });
   expect(start({ is: "pending", reason: "The desktop is starting", needs: "time" })).toEqual({
     do: "apply",
-    event: { type: "waiting", reason: "The desktop is starting", stalled: false },
+    event: { type: "setReason", reason: "The desktop is starting", stalled: false },
   });
 });
 
 test("a session that waits for quota or for help gives its start slot to others", () => {
   for (const needs of ["room", "help"] as const) {
-    expect(start({ is: "pending", reason: "", needs })).toMatchObject({ event: { type: "waiting", stalled: true } });
+    expect(start({ is: "pending", reason: "", needs })).toMatchObject({ event: { type: "setReason", stalled: true } });
   }
 });
 
 test("a start has a deadline, which is shorter if time alone can't help", () => {
   const slow: PodView = { is: "pending", reason: "Waiting for a node with room", needs: "room" };
   const blocked: PodView = { is: "pending", reason: "The image can't be pulled", needs: "help" };
-  expect(start(slow, 299)).toMatchObject({ event: { type: "waiting" } });
+  expect(start(slow, 299)).toMatchObject({ event: { type: "setReason" } });
   expect(start(slow, 301)).toMatchObject({
     event: { type: "fail", cause: "start-timeout", reason: expect.stringContaining("300 s. Waiting for a node") },
   });
-  expect(start(blocked, 59)).toMatchObject({ event: { type: "waiting" } });
+  expect(start(blocked, 59)).toMatchObject({ event: { type: "setReason" } });
   expect(start(blocked, 61)).toMatchObject({
     event: { type: "fail", cause: "rejected", reason: expect.stringContaining("can't be pulled") },
   });

@@ -96,7 +96,7 @@ export function decideStart(
         const cause = pod.needs === "help" ? "rejected" : "start-timeout";
         return fail(cause, `The session did not start within ${patience} s. ${pod.reason}`);
       }
-      return apply({ type: "waiting", reason: pod.reason, stalled: pod.needs !== "time" });
+      return apply({ type: "setReason", reason: pod.reason, stalled: pod.needs !== "time" });
     }
     // The session does not run yet, so no work is lost: the pod is created again as soon as this one is gone.
     case "displaced":

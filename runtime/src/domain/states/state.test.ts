@@ -18,7 +18,7 @@ const fail: SessionEvent = { type: "fail", cause: "out-of-memory", reason: "out 
 const gone: SessionEvent = { type: "gone", keepSeconds: 0 };
 
 const events: SessionEvent[] = [
-  { type: "waiting", reason: "quota" },
+  { type: "setReason", reason: "quota" },
   { type: "admitted" },
   { type: "deferred", reason: "no room" },
   { type: "ready", podIp: "10.0.0.1" },

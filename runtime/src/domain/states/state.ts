@@ -77,7 +77,7 @@ export type SessionEvent =
    * The session stays in its state; `reason` says what the session waits for. `stalled`: the session needs cluster capacity
    * or a person's help. This event changes only the row: the audit trail does not record it, and the version stays.
    */
-  | { type: "waiting"; reason: string; stalled?: boolean }
+  | { type: "setReason"; reason: string; stalled?: boolean }
   /** The session leaves the queue: its objects may be created. `turn`: the turn of its start; see admissionPlan.ts. */
   | { type: "admitted"; turn?: number }
   /**
@@ -145,7 +145,7 @@ export function transition(status: Status, event: SessionEvent): Status | undefi
     ...changes,
   });
   switch (event.type) {
-    case "waiting": {
+    case "setReason": {
       if (state !== "queued" && state !== "starting") return undefined;
       const stalled = state === "starting" && event.stalled === true;
       if (status.reason === event.reason && status.stalled === stalled) return undefined;
