@@ -180,7 +180,7 @@ export function createChannel({
   server.post("/session/activity", async (request, reply) => {
     const id = idOf(request);
     const { idleSeconds, command, exitCode } = parse(ActivityReport, request.body);
-    const sessions = await take({ id, isUsed: idleSeconds < freshSeconds, runsCommand: command === "running" });
+    const sessions = await take({ id, isActive: idleSeconds < freshSeconds, runsCommand: command === "running" });
     alive(id, sessions.get(id));
     if (command === "ended") logger.info({ exitCode }, "the agent's command ended");
     return reply.status(204).send();

@@ -144,7 +144,7 @@ test(
         store.commands.apply(session, { type: "setReason", reason: "no room" }, user),
       "change a session": () => store.commands.apply(other, { type: "admitted" }, user),
       "note a use": () => store.commands.noteUse(session.id, "acme", "log", "reads the log", user, ["queued"]),
-      "take reports": () => store.reports.take([{ id: session.id, isUsed: true, runsCommand: false }], []),
+      "take reports": () => store.reports.take([{ id: session.id, isActive: true, runsCommand: false }], []),
       "find a session": () => store.queries.findTimed(id),
       "list sessions": () => list({}),
       "list sessions, a late page": () => list({ cursor: id }),

@@ -1,4 +1,4 @@
-/** Stores what sessions' pods report: whether a session is used, and the agent's progress. */
+/** Stores what sessions' pods report: whether a session is active, and the agent's progress. */
 import { sql } from "kysely";
 import type { Actor } from "../domain/event.ts";
 import type { Session } from "../domain/session.ts";
@@ -16,8 +16,8 @@ export const progressSeconds = 30;
 /** What a session's pod reports at intervals. */
 export interface PodReport {
   id: string;
-  /** Whether somebody used the session just now. */
-  isUsed: boolean;
+  /** Whether the session had activity just now, apart from a running command. */
+  isActive: boolean;
   runsCommand: boolean;
 }
 
@@ -38,12 +38,12 @@ export class PodReports {
     const column = <K extends keyof PodReport>(key: K) => reports.map((report) => report[key]);
     const { rows } = await sql<Pick<Session, "id" | "tenant" | "state">>`
       with reported as (
-        select * from unnest(${column("id")}::uuid[], ${column("isUsed")}::boolean[], ${column("runsCommand")}::boolean[])
-          as report (id, is_used, runs_command)
+        select * from unnest(${column("id")}::uuid[], ${column("isActive")}::boolean[], ${column("runsCommand")}::boolean[])
+          as report (id, is_active, runs_command)
       ), touched as (
         update sessions set last_active_at = now() from reported
         where sessions.id = reported.id
-          and (warm is not null or is_used or (runs_command and tenant <> all(${quiet}::text[])))
+          and (warm is not null or is_active or (runs_command and tenant <> all(${quiet}::text[])))
           and state::text <> all(${endingStates}::text[])
           and ${isActivityDue}
       )

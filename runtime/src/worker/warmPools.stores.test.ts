@@ -230,7 +230,7 @@ test("a warm session whose pod does not report any more is not given out, until 
   const id = spare?.id ?? "";
   await database.updateTable("sessions").set({ last_active_at: sql`now() - interval '80 seconds'` }).execute();
   expect((await ask()).state).toBe("queued");
-  await store.reports.take([{ id, isUsed: false, runsCommand: false }], []);
+  await store.reports.take([{ id, isActive: false, runsCommand: false }], []);
   expect(await ask()).toMatchObject({ id, state: "running" });
 });
 
@@ -242,7 +242,7 @@ test("a warm session whose pod has been silent for five minutes is replaced, unl
   await database.updateTable("sessions").set({ last_active_at: sql`now() - interval '6 minutes'` }).execute();
   await refill();
   expect((await spares()).map(({ state }) => state)).toEqual(["running", "running"]);
-  await store.reports.take([{ id: other?.id ?? "", isUsed: false, runsCommand: false }], []);
+  await store.reports.take([{ id: other?.id ?? "", isActive: false, runsCommand: false }], []);
   await refill();
   expect((await spares()).map(({ id, state }) => [id, state])).toEqual([
     [silentOne?.id, "stopping"],
