@@ -177,9 +177,9 @@ async function livingPods(): Promise<Map<string, Set<string>>> {
 
 test("one command restores the database, also a second time, and the API serves again", async () => {
   await query("create table if not exists restore_probe (id int)");
-  const spare = `00000000-0000-4000-8000-${randomBytes(6).toString("hex")}`;
+  const warmSession = `00000000-0000-4000-8000-${randomBytes(6).toString("hex")}`;
   await query(`insert into sessions (id, tenant, namespace, tier, state, warm)
-    values ('${spare}', 'acme', 'tenant-acme', 'small', 'stopped', 'made-ahead')`);
+    values ('${warmSession}', 'acme', 'tenant-acme', 'small', 'stopped', 'made-ahead')`);
   const lastEvent = async (database: string) =>
     Number(await query(`select last_value from session_events_id_seq`, database));
   try {
@@ -192,7 +192,7 @@ test("one command restores the database, also a second time, and the API serves 
     expect(await query("select count(*) from restore_probe")).toBe("0");
     // After a restore, no tenant may get a warm session from the dump, because the session may have been given to someone
     // after the dump.
-    expect(await query(`select warm from sessions where id = '${spare}'`)).toBe("restored");
+    expect(await query(`select warm from sessions where id = '${warmSession}'`)).toBe("restored");
     expect(await lastEvent("berth")).toBeGreaterThan(await lastEvent("berth_replaced"));
     // After a second restore of the same dump, no event id repeats.
     const second = await restore(`${dump}`);
@@ -200,7 +200,7 @@ test("one command restores the database, also a second time, and the API serves 
     expect(await lastEvent("berth")).toBeGreaterThan(await lastEvent("berth_replaced"));
   } finally {
     await query("drop table if exists restore_probe");
-    await query(`delete from sessions where id = '${spare}'`);
+    await query(`delete from sessions where id = '${warmSession}'`);
     await query("drop database if exists berth_replaced");
   }
   // The Service may need a moment until it sends requests to the new pods.

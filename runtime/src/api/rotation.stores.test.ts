@@ -113,12 +113,12 @@ test("a request that is repeated after the rotation is still recognized as the s
 
 test("a process without a session's key neither claims the session nor creates its pod", async () => {
   const { by, database } = await open();
-  const spare = sessionOf(await by(after).create({ warm: "hash", task: undefined }));
+  const warmSession = sessionOf(await by(after).create({ warm: "hash", task: undefined }));
   await database.updateTable("sessions").set({ state: "running", pod_ip: "10.0.0.1" }).execute();
   const old = TokenKeys.one(tokenKey);
-  expect(sessionOf(await by(old).create({ claim: "hash" })).id).not.toBe(spare.id);
+  expect(sessionOf(await by(old).create({ claim: "hash" })).id).not.toBe(warmSession.id);
   const claimed = sessionOf(await by(before).create({ claim: "hash" }));
-  expect(claimed).toMatchObject({ id: spare.id, tokenKey: 2 });
+  expect(claimed).toMatchObject({ id: warmSession.id, tokenKey: 2 });
   // Until the task is bound to the session, it has the claimer's key; berthd repeats its call.
   const secrets = await until(
     "a process that has only the session's key reads the task",

@@ -89,7 +89,7 @@ test("the metric of warm claims counts by image", async () => {
 });
 
 /** Opens an API with one warm session that runs, and returns the session's id too. */
-async function openWithSpare(): Promise<OpenApi & { id: string }> {
+async function openWithWarmSession(): Promise<OpenApi & { id: string }> {
   const acme = tenant("acme", { warmPools: { small: 1 } });
   const api = await openApi({}, [acme]);
   const { id } = await create(api, {});
@@ -101,7 +101,7 @@ async function openWithSpare(): Promise<OpenApi & { id: string }> {
 }
 
 test("a claim through the API is answered after one statement, and its task can be read before it is bound", async () => {
-  const { id, ...api } = await openWithSpare();
+  const { id, ...api } = await openWithWarmSession();
   // While the test holds this lock, no statement can change a session that users see.
   await sql`
     create function hold() returns trigger language plpgsql as
@@ -129,7 +129,7 @@ test("a claim through the API is answered after one statement, and its task can 
 });
 
 test("a claim is announced to the pod's process and to the worker, and causes no reconcile and no planning", async () => {
-  const { id, ...api } = await openWithSpare();
+  const { id, ...api } = await openWithWarmSession();
   const trigger = vi.spyOn(api.app.get(SessionQueue), "trigger");
   const ring = vi.spyOn(api.app.get<Bell>(PLANNING_BELL), "ring");
   const announced: string[] = [];

@@ -147,7 +147,7 @@ test("the pod of a warm session is told to ask again until the session is claime
 });
 
 /** Creates a running warm session. Returns its id and a function that claims it. */
-async function spare({ create, store }: Awaited<ReturnType<typeof open>>) {
+async function warmSession({ create, store }: Awaited<ReturnType<typeof open>>) {
   const id = await create({ warm: "hash" });
   const made = await store.queries.find(id);
   const starting = made && (await store.commands.apply(made, { type: "admitted" }, user));
@@ -158,7 +158,7 @@ async function spare({ create, store }: Awaited<ReturnType<typeof open>>) {
 
 test("the pod of a warm session may wait for the answer: it gets the task as soon as the claim is announced", async () => {
   const channel = await open();
-  const { id, claim } = await spare(channel);
+  const { id, claim } = await warmSession(channel);
   const asked = channel.call(id, "GET", "/session/task", undefined, undefined, { prefer: "respond-async, wait=25" });
   await until("the pod waits", 30, () => channel.waits() === 1);
   expect(await claim()).toBe(id);
@@ -169,7 +169,7 @@ test("the pod of a warm session may wait for the answer: it gets the task as soo
 
 test("a held request that ends without a task, or because the channel closes, may be repeated at once", async () => {
   const channel = await open();
-  const { id } = await spare(channel);
+  const { id } = await warmSession(channel);
   const ask = (prefer: string) => channel.call(id, "GET", "/session/task", undefined, undefined, { prefer });
   expect(await ask("wait=1")).toMatchObject({ status: 409, headers: { "retry-after": "0" } });
   expect(await ask("wait=0")).toMatchObject({ status: 409, headers: { "retry-after": "1" } });
@@ -184,7 +184,7 @@ test("a held request that ends without a task, or because the channel closes, ma
 
 test("each report of a warm session's pod counts as activity, so that a claim finds a pod that lives", async () => {
   const channel = await open();
-  const { id } = await spare(channel);
+  const { id } = await warmSession(channel);
   const silence = { last_active_at: new Date(Date.now() - 3_600_000) };
   await channel.database.updateTable("sessions").set(silence).execute();
   expect((await channel.call(id, "POST", "/session/activity", { idleSeconds: 3_600, command: "waiting" })).status).toBe(

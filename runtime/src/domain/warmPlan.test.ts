@@ -2,11 +2,11 @@ import fc from "@berth/testing/fast-check.ts";
 import { expect, test } from "vitest";
 import { adjust, type Pool, paced, type Want } from "./warmPlan.ts";
 
-const spare = (id: string, templateHash = "now", isSilent = false) => ({ id, templateHash, isSilent });
+const warm = (id: string, templateHash = "now", isSilent = false) => ({ id, templateHash, isSilent });
 const pool = (changes: Partial<Pool> = {}): Pool => ({
   size: 2,
   templateHash: "now",
-  spares: [],
+  warmSessions: [],
   isAwaited: false,
   isEnding: false,
   ...changes,
@@ -14,26 +14,29 @@ const pool = (changes: Partial<Pool> = {}): Pool => ({
 
 test("missing warm sessions are created; those beyond the size or with old settings are removed", () => {
   expect(adjust(pool())).toEqual({ missing: 2, end: [] });
-  expect(adjust(pool({ spares: [spare("a")] }))).toEqual({ missing: 1, end: [] });
-  expect(adjust(pool({ spares: [spare("a"), spare("b"), spare("c")] }))).toEqual({ missing: 0, end: [spare("c")] });
-  expect(adjust(pool({ spares: [spare("a", "old"), spare("b")] }))).toEqual({ missing: 1, end: [spare("a", "old")] });
-  expect(adjust(pool({ size: 0, spares: [spare("a")] }))).toEqual({ missing: 0, end: [spare("a")] });
-  const silent = spare("a", "now", true);
-  expect(adjust(pool({ spares: [silent, spare("b")] }))).toEqual({ missing: 1, end: [silent] });
+  expect(adjust(pool({ warmSessions: [warm("a")] }))).toEqual({ missing: 1, end: [] });
+  expect(adjust(pool({ warmSessions: [warm("a"), warm("b"), warm("c")] }))).toEqual({ missing: 0, end: [warm("c")] });
+  expect(adjust(pool({ warmSessions: [warm("a", "old"), warm("b")] }))).toEqual({
+    missing: 1,
+    end: [warm("a", "old")],
+  });
+  expect(adjust(pool({ size: 0, warmSessions: [warm("a")] }))).toEqual({ missing: 0, end: [warm("a")] });
+  const silent = warm("a", "now", true);
+  expect(adjust(pool({ warmSessions: [silent, warm("b")] }))).toEqual({ missing: 1, end: [silent] });
 });
 
 test("while the tenant's own sessions wait, no warm session is created, and one at a time is given up", () => {
   expect(adjust(pool({ isAwaited: true }))).toEqual({ missing: 0, end: [] });
-  expect(adjust(pool({ isAwaited: true, spares: [spare("a"), spare("b")] }))).toEqual({
+  expect(adjust(pool({ isAwaited: true, warmSessions: [warm("a"), warm("b")] }))).toEqual({
     missing: 0,
-    end: [spare("b")],
+    end: [warm("b")],
   });
-  expect(adjust(pool({ isAwaited: true, spares: [spare("a")] }))).toEqual({ missing: 0, end: [spare("a")] });
+  expect(adjust(pool({ isAwaited: true, warmSessions: [warm("a")] }))).toEqual({ missing: 0, end: [warm("a")] });
 });
 
 test("no second warm session is given up while one is ending", () => {
-  const spares = [spare("a"), spare("b")];
-  expect(adjust(pool({ isAwaited: true, isEnding: true, spares }))).toEqual({ missing: 0, end: [] });
+  const warmSessions = [warm("a"), warm("b")];
+  expect(adjust(pool({ isAwaited: true, isEnding: true, warmSessions }))).toEqual({ missing: 0, end: [] });
 });
 
 const want = (changes: Partial<Want> = {}): Want => ({ tenant: "acme", missing: 0, pending: 0, failed: 0, ...changes });
@@ -85,13 +88,13 @@ test("from any start the pool reaches its size and keeps it", () => {
   const one = fc.record({ id: fc.uuid(), templateHash: fc.constantFrom("now", "old"), isSilent: fc.boolean() });
   const some = fc.array(one, { maxLength: 8 });
   fc.assert(
-    fc.property(fc.nat(5), some, (size, spares) => {
-      const { missing, end } = adjust(pool({ size, spares }));
-      const kept = spares.filter((one) => !end.includes(one));
-      const next = [...kept, ...Array.from({ length: missing }, (_, index) => spare(`new-${index}`))];
+    fc.property(fc.nat(5), some, (size, warmSessions) => {
+      const { missing, end } = adjust(pool({ size, warmSessions }));
+      const kept = warmSessions.filter((one) => !end.includes(one));
+      const next = [...kept, ...Array.from({ length: missing }, (_, index) => warm(`new-${index}`))];
       expect(next).toHaveLength(size);
       expect(next.every(({ templateHash }) => templateHash === "now")).toBe(true);
-      expect(adjust(pool({ size, spares: next }))).toEqual({ missing: 0, end: [] });
+      expect(adjust(pool({ size, warmSessions: next }))).toEqual({ missing: 0, end: [] });
     }),
   );
 });

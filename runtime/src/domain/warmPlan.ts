@@ -1,7 +1,7 @@
 /** Decides how many warm sessions to create, and which existing warm sessions to end. Pure: no I/O. */
 
 /** A warm session: created in advance, and not yet claimed by a user. */
-export interface Spare {
+export interface WarmSession {
   id: string;
   /** The hash of the pod template from which the session was created; see podTemplateHash.ts. */
   templateHash: string;
@@ -16,7 +16,7 @@ export interface Pool {
   /** The hash of the pod template that a new warm session would have now. */
   templateHash: string;
   /** The existing warm sessions, oldest first, including those that are still starting. */
-  spares: Spare[];
+  warmSessions: WarmSession[];
   /** Whether a session that a user of the tenant requested waits for room in the tenant's own limits. */
   isAwaited: boolean;
   /** Whether a warm session of the tenant is ending at this moment and so makes room. */
@@ -28,11 +28,14 @@ export interface Pool {
  * size. While a requested session waits for room in the tenant's own limits, no warm session counts as missing, and one
  * more warm session ends to make room, unless a warm session is ending already.
  */
-export function adjust({ size, templateHash, spares, isAwaited, isEnding }: Pool): { missing: number; end: Spare[] } {
-  const current = spares.filter((spare) => spare.templateHash === templateHash && !spare.isSilent);
+export function adjust({ size, templateHash, warmSessions, isAwaited, isEnding }: Pool): {
+  missing: number;
+  end: WarmSession[];
+} {
+  const current = warmSessions.filter((session) => session.templateHash === templateHash && !session.isSilent);
   const wanted = isAwaited && !isEnding ? Math.min(size, current.length - 1) : size;
   const keep = new Set(current.slice(0, Math.max(0, wanted)));
-  const end = spares.filter((spare) => !keep.has(spare));
+  const end = warmSessions.filter((session) => !keep.has(session));
   return { missing: isAwaited ? 0 : size - keep.size, end };
 }
 

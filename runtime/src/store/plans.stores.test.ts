@@ -16,7 +16,7 @@ import type { Schema } from "./schema.ts";
 import { sweptRows } from "./sweptRows.ts";
 import { bindTasks } from "./taskBinding.ts";
 import { claimWarm } from "./warmClaim.ts";
-import { awaitingRoom, failedLately, sparesOf } from "./warmSessions.ts";
+import { awaitingRoom, failedLately, warmSessionsOf } from "./warmSessions.ts";
 
 const user = { name: "key:default" };
 const small = { tenant: "acme", namespace: "tenant-acme", tier: "small" } as const;
@@ -190,7 +190,8 @@ test(
       "find positions in the queue": () => store.queries.queuePositions("acme", [session.id]),
       "read what the sweep compares": () => sweptRows(observed, [id], ["beta"]),
       "read the unfinished sessions": () => unfinishedOf(observed, ["acme"]),
-      "read the warm sessions": () => Promise.all([sparesOf(observed), failedLately(observed), awaitingRoom(observed)]),
+      "read the warm sessions": () =>
+        Promise.all([warmSessionsOf(observed), failedLately(observed), awaitingRoom(observed)]),
       "count usage": () => store.usage.countEnded(),
       "delete old sessions": () => history.expireSessions(86_400),
       "delete old events": () => history.expireEvents(86_400),
@@ -261,8 +262,8 @@ test(
     for (const plan of [await planOf(statement), await keptPlanOf(statement)]) {
       expect(faultsOf(plan)).toEqual([]);
       const nodes = nodesOf(plan);
-      const spares = nodes.filter((node) => node["Index Name"] === "sessions_to_claim");
-      expect(spares.map((node) => [node["Actual Rows"], node["Rows Removed by Filter"]])).toEqual([[1, 0]]);
+      const claimable = nodes.filter((node) => node["Index Name"] === "sessions_to_claim");
+      expect(claimable.map((node) => [node["Actual Rows"], node["Rows Removed by Filter"]])).toEqual([[1, 0]]);
       expect(nodes.map((node) => node["Node Type"])).not.toContain("Sort");
     }
   },

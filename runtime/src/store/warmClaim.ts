@@ -67,7 +67,7 @@ export async function claimWarm(database: Database, claim: Claim, actor: Actor):
           version: sql`version + 1`,
           tenants_generation: claim.newest,
         })
-        .where("id", "=", oldestSpare(db, claim))
+        .where("id", "=", oldestWarmSession(db, claim))
         .returning(sessionColumns),
     )
     .with("logged", logEvents("changed", "claimed", actor))
@@ -82,7 +82,7 @@ export async function claimWarm(database: Database, claim: Claim, actor: Actor):
 }
 
 /** Locks and reads the warm session to claim. The index `sessions_to_claim` lists this session first. */
-function oldestSpare(
+function oldestWarmSession(
   db: QueryCreator<Schema>,
   { tenant, tier, workspaceMode = "persistent", idempotency, keys, templateHash }: Claim,
 ) {

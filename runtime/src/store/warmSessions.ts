@@ -2,7 +2,7 @@
 import { sql } from "kysely";
 import { type Cause, endingStates, type State } from "../domain/states/state.ts";
 import type { Tier } from "../domain/tiers.ts";
-import type { Spare } from "../domain/warmPlan.ts";
+import type { WarmSession } from "../domain/warmPlan.ts";
 import type { Database } from "./database.ts";
 import { silentSeconds } from "./warmClaim.ts";
 
@@ -18,7 +18,7 @@ export interface PoolName {
 export const poolKey = ({ tenant, image, tier }: PoolName) => `${tenant}/${image ?? ""}/${tier}`;
 
 /** A warm session, its pool, and the newest generation of the tenants file with which a process has changed the session. */
-export type StoredSpare = Spare & PoolName & { state: State; tenantsGeneration: number };
+export type StoredWarmSession = WarmSession & PoolName & { state: State; tenantsGeneration: number };
 
 /**
  * Whether the pod of a running warm session has not reported for five minutes, although the pod of another warm session has
@@ -30,7 +30,7 @@ const isSilent = sql<boolean>`state = 'running' and coalesce(last_active_at < no
   where other.warm is not null and other.state = 'running' and other.last_active_at > now() - ${sql.lit(silentSeconds)} * interval '1 second')`;
 
 /** The warm sessions, oldest first. */
-export async function sparesOf(database: Database): Promise<StoredSpare[]> {
+export async function warmSessionsOf(database: Database): Promise<StoredWarmSession[]> {
   const rows = await database
     .selectFrom("sessions")
     .select(["id", "tenant", "image", "tier", "state", "warm", "tenants_generation as tenantsGeneration"])
@@ -85,9 +85,9 @@ export async function awaitingRoom(database: Database): Promise<Map<string, { is
     .select([
       "tenant",
       sql<boolean>`exists (
-        select from sessions as spare
-        where spare.tenant = sessions.tenant and spare.state = 'stopping' and spare.warm is not null
-          and spare.state_since > now() - interval '45 seconds')`.as("isEnding"),
+        select from sessions as ending
+        where ending.tenant = sessions.tenant and ending.state = 'stopping' and ending.warm is not null
+          and ending.state_since > now() - interval '45 seconds')`.as("isEnding"),
     ])
     .distinct()
     .where("warm", "is", null)

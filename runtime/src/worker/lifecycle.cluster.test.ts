@@ -200,7 +200,7 @@ test("objects that are older than the database stay, because another database ma
 
 test("a worker of another version or config does not start a warm session", async () => {
   const { acme, objects } = await openWorker(place);
-  const spare = session({ namespace, warm: "another" });
-  expect(await objects.create(spare, acme)).toMatchObject({ result: "wait" });
-  expect(await left(namespace, spare.id)).toEqual([]);
+  const warmSession = session({ namespace, warm: "another" });
+  expect(await objects.create(warmSession, acme)).toMatchObject({ result: "wait" });
+  expect(await left(namespace, warmSession.id)).toEqual([]);
 });

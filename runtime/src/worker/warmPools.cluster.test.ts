@@ -11,19 +11,19 @@ const { namespace } = place;
 
 test("the pod of the warm session is given out; the pool fills again and is removed when it is not wanted", async () => {
   const { create, database, acme, tenants, become, stop, vanish } = await openWorker(place);
-  const spares = database.selectFrom("sessions").select(["id", "warm"]).where("warm", "is not", null);
-  const spare = async () => {
-    const ready = spares.where("state", "=", "running");
+  const warmSessions = database.selectFrom("sessions").select(["id", "warm"]).where("warm", "is not", null);
+  const warmSession = async () => {
+    const ready = warmSessions.where("state", "=", "running");
     const { id, warm } = await until("a session made ahead is running", 120, () => ready.executeTakeFirst());
     return { id, templateHash: warm ?? "" };
   };
-  const { id, templateHash } = await spare();
+  const { id, templateHash } = await warmSession();
   const { uid } = (await getPod(namespace, id)).metadata ?? {};
 
   const mine = await create({ claim: templateHash });
   expect(mine).toMatchObject({ id, state: "running" });
   expect((await getPod(namespace, mine.id)).metadata?.uid).toBe(uid);
-  const next = await spare();
+  const next = await warmSession();
 
   tenants.set("acme", { ...acme, warmPools: { small: 0, medium: 0, large: 0 } });
   await vanish(next.id);

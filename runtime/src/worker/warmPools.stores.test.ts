@@ -62,7 +62,7 @@ async function open(size = 1, changes: Parameters<typeof tenant>[1] = {}) {
     return planner;
   };
   const planner = plannerOf(100);
-  const spares = () =>
+  const warmSessions = () =>
     database.selectFrom("sessions").selectAll().where("warm", "is not", null).orderBy("created_at").execute();
   return {
     database,
@@ -70,7 +70,7 @@ async function open(size = 1, changes: Parameters<typeof tenant>[1] = {}) {
     planner,
     /** A planner that starts nothing, because all start slots are in use. */
     noSlots: plannerOf(0),
-    spares,
+    warmSessions,
     /** `generation`: the generation of the tenants file that the worker has read. Default 0. */
     refill: (made?: typeof images, generation?: number) => pools(made, generation).refill(),
     refillBy: (maxStarting: number) => pools(images, 0, maxStarting).refill(),
@@ -78,7 +78,7 @@ async function open(size = 1, changes: Parameters<typeof tenant>[1] = {}) {
     /** Moves the warm sessions to `running`, as the reconciler would. */
     start: async () => {
       await planner.plan();
-      for (const { id } of await spares()) {
+      for (const { id } of await warmSessions()) {
         const session = await store.queries.find(id);
         if (session?.state === "starting")
           await store.commands.apply(session, { type: "ready", podIp: "10.0.0.1" }, user);
@@ -106,14 +106,14 @@ async function open(size = 1, changes: Parameters<typeof tenant>[1] = {}) {
 }
 
 test("a user gets a session that is already running, with their own task, labels and time limits, and its time starts then", async () => {
-  const { refill, start, ask, store, spares, age } = await open();
+  const { refill, start, ask, store, warmSessions, age } = await open();
   await refill();
   await start();
   await age();
-  const [spare] = await spares();
+  const [warmSession] = await warmSessions();
   const got = await ask({ task, labels: { job: "7" }, idleTimeoutSeconds: 60, maxLifetimeSeconds: 600, priority: 9 });
   expect(got).toMatchObject({
-    id: spare?.id,
+    id: warmSession?.id,
     state: "running",
     podIp: "10.0.0.1",
     warm: null,
@@ -130,18 +130,18 @@ test("a user gets a session that is already running, with their own task, labels
 });
 
 test("nobody sees a warm session before it is claimed, and its history begins with the claim", async () => {
-  const { refill, start, ask, store, spares } = await open();
+  const { refill, start, ask, store, warmSessions } = await open();
   await refill();
   await start();
-  const [spare] = await spares();
+  const [warmSession] = await warmSessions();
   const day = new Date().toISOString().slice(0, 10);
-  expect(await store.queries.find(spare?.id ?? "", "acme")).toBeUndefined();
+  expect(await store.queries.find(warmSession?.id ?? "", "acme")).toBeUndefined();
   expect((await store.queries.list("acme", { limit: 10 }))?.items).toEqual([]);
   expect(await store.trail.ofTenant({ tenant: "acme" }, "0", 100)).toEqual([]);
   expect(await store.trail.ofAll("0", 100)).toEqual([]);
   expect(await store.usage.ofTenant("acme", day, day)).toEqual([]);
   expect(await store.counts.byTenantAndState()).toEqual([]);
-  expect(await store.commands.stop(spare?.id ?? "", "acme", "Not mine", user)).toBeUndefined();
+  expect(await store.commands.stop(warmSession?.id ?? "", "acme", "Not mine", user)).toBeUndefined();
 
   const { id } = await ask();
   expect((await store.queries.list("acme", { limit: 10 }))?.items).toMatchObject([{ id }]);
@@ -151,7 +151,7 @@ test("nobody sees a warm session before it is claimed, and its history begins wi
 });
 
 test("fifty users who claim at the same time get fifty sessions, each by one statement and each with its own task", async () => {
-  const { refill, start, ask, store, spares } = await open(50, roomy);
+  const { refill, start, ask, store, warmSessions } = await open(50, roomy);
   await refill();
   await start();
   const query = vi.spyOn(pg.Query.prototype, "submit");
@@ -164,42 +164,42 @@ test("fifty users who claim at the same time get fifty sessions, each by one sta
   expect(new Set(got.map(({ id }) => id)).size).toBe(50);
   expect(claims).toHaveLength(50);
   expect(await Promise.all(got.map(({ id }) => store.tasks.of(id)))).toEqual(users);
-  expect(await spares()).toEqual([]);
+  expect(await warmSessions()).toEqual([]);
   expect((await ask()).state).toBe("queued");
 });
 
 test("the same idempotency key gives the same session, whether it was warm or new", async () => {
-  const { refill, start, ask, spares } = await open(2);
+  const { refill, start, ask, warmSessions } = await open(2);
   await refill();
   await start();
   const request = { idempotency: { key: "once", request: {} }, task };
   const first = await ask(request);
   const again = await ask(request);
   expect(again.id).toBe(first.id);
-  expect(await spares()).toHaveLength(1);
+  expect(await warmSessions()).toHaveLength(1);
 });
 
 test("requests with the same idempotency key at the same time give one session", async () => {
-  const { refill, start, ask, spares } = await open(10, roomy);
+  const { refill, start, ask, warmSessions } = await open(10, roomy);
   await refill();
   await start();
   const request = { idempotency: { key: "once", request: {} }, task };
   const got = await Promise.all(Array.from({ length: 10 }, () => ask(request)));
   expect(new Set(got.map(({ id }) => id)).size).toBe(1);
   expect(got[0]?.state).toBe("running");
-  expect(await spares()).toHaveLength(9);
+  expect(await warmSessions()).toHaveLength(9);
 });
 
 test("a repeated request locks no warm session", async () => {
-  const { database, refill, start, ask, spares } = await open(2);
+  const { database, refill, start, ask, warmSessions } = await open(2);
   await refill();
   await start();
   const request = { idempotency: { key: "once", request: {} } };
   const first = await ask(request);
-  const [spare] = await spares();
+  const [warmSession] = await warmSessions();
   /** The last transaction that has locked or changed this version of the row. */
   const toucher = () =>
-    database.selectFrom("sessions").select(sql`xmax::text`.as("xmax")).where("id", "=", `${spare?.id}`).execute();
+    database.selectFrom("sessions").select(sql`xmax::text`.as("xmax")).where("id", "=", `${warmSession?.id}`).execute();
   const before = await toucher();
   // This trigger fails each statement that would update a row of `sessions`.
   await sql`create function refuse() returns trigger language plpgsql as
@@ -211,10 +211,10 @@ test("a repeated request locks no warm session", async () => {
 });
 
 test("a claim skips a warm session that another statement changes, and waits for nothing", async () => {
-  const { database, refill, start, ask, spares } = await open(2);
+  const { database, refill, start, ask, warmSessions } = await open(2);
   await refill();
   await start();
-  const [first, second] = await spares();
+  const [first, second] = await warmSessions();
   await database.transaction().execute(async (transaction) => {
     await transaction.selectFrom("sessions").where("id", "=", `${first?.id}`).forUpdate().select("id").execute();
     expect(await ask()).toMatchObject({ id: second?.id, state: "running" });
@@ -223,11 +223,11 @@ test("a claim skips a warm session that another statement changes, and waits for
 });
 
 test("a warm session whose pod does not report any more is not given out, until the pod reports again", async () => {
-  const { database, refill, start, ask, store, spares } = await open();
+  const { database, refill, start, ask, store, warmSessions } = await open();
   await refill();
   await start();
-  const [spare] = await spares();
-  const id = spare?.id ?? "";
+  const [warmSession] = await warmSessions();
+  const id = warmSession?.id ?? "";
   await database.updateTable("sessions").set({ last_active_at: sql`now() - interval '80 seconds'` }).execute();
   expect((await ask()).state).toBe("queued");
   await store.reports.take([{ id, isActive: false, runsCommand: false }], []);
@@ -235,16 +235,16 @@ test("a warm session whose pod does not report any more is not given out, until 
 });
 
 test("a warm session whose pod has been silent for five minutes is replaced, unless all pods are silent", async () => {
-  const { database, refill, start, spares, store } = await open(2);
+  const { database, refill, start, warmSessions, store } = await open(2);
   await refill();
   await start();
-  const [silentOne, other] = await spares();
+  const [silentOne, other] = await warmSessions();
   await database.updateTable("sessions").set({ last_active_at: sql`now() - interval '6 minutes'` }).execute();
   await refill();
-  expect((await spares()).map(({ state }) => state)).toEqual(["running", "running"]);
+  expect((await warmSessions()).map(({ state }) => state)).toEqual(["running", "running"]);
   await store.reports.take([{ id: other?.id ?? "", isActive: false, runsCommand: false }], []);
   await refill();
-  expect((await spares()).map(({ id, state }) => [id, state])).toEqual([
+  expect((await warmSessions()).map(({ id, state }) => [id, state])).toEqual([
     [silentOne?.id, "stopping"],
     [other?.id, "running"],
     [expect.any(String), "queued"],
@@ -294,12 +294,12 @@ test("a claimed session's task is bound to the session's id, so that an older ve
 });
 
 test("warm sessions that fail are made again, ever fewer, and again after a minute without a failure", async () => {
-  const { database, refill, start, spares, store } = await open(50, roomy);
+  const { database, refill, start, warmSessions, store } = await open(50, roomy);
   /** Fills the pool; all its new sessions fail. Returns how many there were. */
   const fail = async () => {
     await refill();
     await start();
-    const live = (await spares()).filter(({ state }) => state === "running");
+    const live = (await warmSessions()).filter(({ state }) => state === "running");
     for (const { id } of live) {
       const end = { type: "fail", cause: "agent-error", reason: "The agent failed" } as const;
       for (const event of [end, { type: "gone", keepSeconds: 0 } as const]) {
@@ -316,38 +316,38 @@ test("warm sessions that fail are made again, ever fewer, and again after a minu
 });
 
 test("a pool is filled as fast as its sessions start, and the call says whether sessions are still missing", async () => {
-  const { refillBy, start, spares } = await open(10, roomy);
+  const { refillBy, start, warmSessions } = await open(10, roomy);
   expect(await refillBy(3)).toBe(true);
-  expect(await spares()).toHaveLength(6);
+  expect(await warmSessions()).toHaveLength(6);
   expect(await refillBy(3)).toBe(false); // all wait in the queue, so another planning soon would find no room
-  expect(await spares()).toHaveLength(6);
+  expect(await warmSessions()).toHaveLength(6);
   await start();
   expect(await refillBy(3)).toBe(false);
-  expect(await spares()).toHaveLength(10);
+  expect(await warmSessions()).toHaveLength(10);
 });
 
 test("a warm session with another image or workspace is not given out, and is removed", async () => {
-  const { refill, start, ask, spares, setTenant } = await open();
+  const { refill, start, ask, warmSessions, setTenant } = await open();
   for (const old of [{ agent: "agent@sha256:0" }, { berthd: "berthd@sha256:0", berthdVolume: "copy" as const }]) {
     await refill({ ...images, ...old });
     await start();
     expect((await ask()).state).toBe("queued");
   }
   await refill();
-  expect((await spares()).map(({ state }) => state)).toContain("stopping");
+  expect((await warmSessions()).map(({ state }) => state)).toContain("stopping");
   setTenant(tenant("acme"));
   await refill();
-  expect((await spares()).every(({ state }) => state === "stopping")).toBe(true);
+  expect((await warmSessions()).every(({ state }) => state === "stopping")).toBe(true);
 });
 
 const browser = { name: "browser", image: "browser@sha256:1", warmPools: { small: 1 } };
 
 test("each image has a pool per tier, and a user gets a session with the requested image", async () => {
-  const { refill, start, ask, spares } = await open(1, { images: [browser, { ...browser, name: "other" }] });
+  const { refill, start, ask, warmSessions } = await open(1, { images: [browser, { ...browser, name: "other" }] });
   await refill();
   await refill(); // no pool is filled twice
   await start();
-  const made = (await spares()).map(({ id, image, tier, desktop }) => ({ id, image, tier, desktop }));
+  const made = (await warmSessions()).map(({ id, image, tier, desktop }) => ({ id, image, tier, desktop }));
   expect(made).toEqual([
     { id: expect.any(String), image: null, tier: "small", desktop: true },
     { id: expect.any(String), image: "browser", tier: "small", desktop: false },
@@ -362,34 +362,34 @@ test("each image has a pool per tier, and a user gets a session with the request
 });
 
 test("an image that the config has lost has no pool, unless a newer tenants file may name it", async () => {
-  const { refill, spares, setTenant, database } = await open(0, { images: [browser] });
+  const { refill, warmSessions, setTenant, database } = await open(0, { images: [browser] });
   await refill();
   await database.updateTable("sessions").set({ tenants_generation: 7 }).execute();
   setTenant(tenant("acme"));
   await refill(images, 6);
-  expect(await spares()).toMatchObject([{ image: "browser", state: "queued" }]);
+  expect(await warmSessions()).toMatchObject([{ image: "browser", state: "queued" }]);
   await refill(images, 7);
-  expect(await spares()).toMatchObject([{ image: "browser", state: "stopping" }]);
+  expect(await warmSessions()).toMatchObject([{ image: "browser", state: "stopping" }]);
 });
 
 test("a worker with an older tenants file leaves alone a pool that a newer one has filled", async () => {
-  const { refill, spares, setTenant, database } = await open();
+  const { refill, warmSessions, setTenant, database } = await open();
   await refill();
   await database.updateTable("sessions").set({ tenants_generation: 7 }).execute();
   setTenant(tenant("acme"));
   await refill(images, 6);
-  expect(await spares()).toMatchObject([{ state: "queued" }]);
+  expect(await warmSessions()).toMatchObject([{ state: "queued" }]);
   await refill(images, 7);
-  expect(await spares()).toMatchObject([{ state: "stopping" }]);
+  expect(await warmSessions()).toMatchObject([{ state: "stopping" }]);
 });
 
 test("no warm session starts in place of a session of the tenant's own", async () => {
-  const { refill, ask, planner, spares, store } = await open(1, { maxSessions: 1 });
+  const { refill, ask, planner, warmSessions, store } = await open(1, { maxSessions: 1 });
   await refill();
   const own = await ask();
   await planner.plan();
   expect((await store.queries.find(own.id))?.state).toBe("starting");
-  expect(await spares()).toMatchObject([{ state: "queued" }]);
+  expect(await warmSessions()).toMatchObject([{ state: "queued" }]);
 });
 
 test("the planner changes only sessions that are in the queue", async () => {
@@ -404,7 +404,7 @@ test("the planner changes only sessions that are in the queue", async () => {
 });
 
 test("a warm session is given up for a session of the tenant that has waited for quota", async () => {
-  const { refill, start, ask, planner, spares, store, haveWaited } = await open(1, { maxSessions: 1 });
+  const { refill, start, ask, planner, warmSessions, store, haveWaited } = await open(1, { maxSessions: 1 });
   await refill();
   await start();
   const own = await ask({ tier: "medium" });
@@ -412,22 +412,22 @@ test("a warm session is given up for a session of the tenant that has waited for
   expect((await store.queries.find(own.id))?.state).toBe("queued");
   await haveWaited(own.id);
   await refill();
-  expect(await spares()).toMatchObject([{ state: "stopping" }]);
+  expect(await warmSessions()).toMatchObject([{ state: "stopping" }]);
 });
 
 test("another tenant's session that waits does not keep the pool from being filled", async () => {
-  const { refill, ask, planner, spares, store } = await open();
+  const { refill, ask, planner, warmSessions, store } = await open();
   const beta = { tenant: "beta", namespace: "tenant-beta", claim: undefined };
   await ask(beta);
   const second = await ask(beta);
   await refill();
   await planner.plan();
   expect(await store.queries.find(second.id)).toMatchObject({ state: "queued" });
-  expect(await spares()).toMatchObject([{ state: "starting" }]);
+  expect(await warmSessions()).toMatchObject([{ state: "starting" }]);
 });
 
 test("a tenant's session that waits for a start slot neither ends a warm session nor prevents a claim", async () => {
-  const { refill, start, ask, noSlots, spares, store, haveWaited } = await open();
+  const { refill, start, ask, noSlots, warmSessions, store, haveWaited } = await open();
   await refill();
   await start();
   const own = await ask({ tier: "medium" });
@@ -435,12 +435,12 @@ test("a tenant's session that waits for a start slot neither ends a warm session
   expect((await store.queries.find(own.id))?.reason).toBe("Waiting for its turn to start");
   await haveWaited(own.id);
   await refill();
-  expect(await spares()).toMatchObject([{ state: "running" }]);
+  expect(await warmSessions()).toMatchObject([{ state: "running" }]);
   expect((await ask()).state).toBe("running");
 });
 
 test("nor does a session that can never fit the tenant's quota", async () => {
-  const { refill, start, ask, planner, spares, store, haveWaited, database, setTenant } = await open();
+  const { refill, start, ask, planner, warmSessions, store, haveWaited, database, setTenant } = await open();
   const quota = {
     requestsCpu: "9",
     limitsCpu: "2",
@@ -458,7 +458,7 @@ test("nor does a session that can never fit the tenant's quota", async () => {
   expect((await store.queries.find(own.id))?.reason).toContain("more than the tenant's whole quota");
   await haveWaited(own.id);
   await refill();
-  expect(await spares()).toMatchObject([{ state: "running" }]);
+  expect(await warmSessions()).toMatchObject([{ state: "running" }]);
   expect((await ask()).state).toBe("running");
 });
 

@@ -11,7 +11,7 @@ import type { Database } from "../store/database.ts";
 import type { SessionCommands } from "../store/sessionCommands.ts";
 import type { SessionCreation } from "../store/sessionCreation.ts";
 import type { SessionQueries } from "../store/sessionQueries.ts";
-import { awaitingRoom, failedLately, poolKey, type StoredSpare, sparesOf } from "../store/warmSessions.ts";
+import { awaitingRoom, failedLately, poolKey, type StoredWarmSession, warmSessionsOf } from "../store/warmSessions.ts";
 import type { StartLimit } from "./startLimit.ts";
 
 export interface WarmPoolsOptions {
@@ -66,16 +66,16 @@ export class WarmPools {
   /** Ends the warm sessions that no pool needs, and returns the pools. */
   async #trim(onStep: () => void): Promise<PoolNeed[]> {
     const { database, tenants, images } = this.options;
-    const [spares, failed, awaited] = await Promise.all([
-      sparesOf(database),
+    const [warmSessions, failed, awaited] = await Promise.all([
+      warmSessionsOf(database),
       failedLately(database),
       awaitingRoom(database),
     ]);
-    const ofTenant = new Map<string, StoredSpare[]>();
-    for (const spare of spares) {
-      const own = ofTenant.get(spare.tenant);
-      if (own === undefined) ofTenant.set(spare.tenant, [spare]);
-      else own.push(spare);
+    const ofTenant = new Map<string, StoredWarmSession[]>();
+    for (const session of warmSessions) {
+      const own = ofTenant.get(session.tenant);
+      if (own === undefined) ofTenant.set(session.tenant, [session]);
+      else own.push(session);
     }
     const needs: PoolNeed[] = [];
     for (const tenant of tenants.all()) {
@@ -83,22 +83,22 @@ export class WarmPools {
       const room = awaited.get(tenant.name);
       let isEnding = room?.isEnding ?? false;
       for (const image of imagesOf(tenant, images)) {
-        const ofImage = own.filter((spare) => spare.image === image.name);
+        const ofImage = own.filter((session) => session.image === image.name);
         const sizes = tierNames.map((tier) => image.warmPools[tier]);
         if (ofImage.length === 0 && Math.max(...sizes) === 0) continue;
         const templateHash = podTemplateHash(images, image, tenant);
         for (const tier of tierNames) {
-          const made = ofImage.filter((spare) => spare.tier === tier);
-          if (made.some((spare) => this.#isUnread(spare))) continue;
+          const made = ofImage.filter((session) => session.tier === tier);
+          if (made.some((session) => this.#isUnread(session))) continue;
           const size = tenant.maxSessions === 0 ? 0 : image.warmPools[tier];
           const isAwaited = room !== undefined;
-          const { missing, end } = adjust({ size, templateHash, spares: made, isAwaited, isEnding });
+          const { missing, end } = adjust({ size, templateHash, warmSessions: made, isAwaited, isEnding });
           for (const { id } of end) {
             onStep();
             await this.#end(id);
           }
           isEnding ||= end.length > 0;
-          const kept = made.filter((spare) => !end.includes(spare));
+          const kept = made.filter((session) => !end.includes(session));
           needs.push({
             tenant: tenant.name,
             missing,
@@ -109,14 +109,16 @@ export class WarmPools {
           });
         }
       }
-      const withoutPool = own.filter((spare) => missingImage(tenant, spare.image) !== null && !this.#isUnread(spare));
+      const withoutPool = own.filter(
+        (session) => missingImage(tenant, session.image) !== null && !this.#isUnread(session),
+      );
       for (const { id } of withoutPool) await this.#end(id);
     }
     return needs;
   }
 
   /** Whether a tenants file that this process has not read yet has changed the session. */
-  #isUnread({ tenantsGeneration }: StoredSpare): boolean {
+  #isUnread({ tenantsGeneration }: StoredWarmSession): boolean {
     return isBehind(this.options.tenants.generation, tenantsGeneration);
   }
 
