@@ -20,7 +20,7 @@ import type { Config } from "../config/config.ts";
 import { TenantsFile } from "../config/tenantsFile.ts";
 import { Bell } from "../queue/bell.ts";
 import { Claims } from "../queue/claims.ts";
-import { addJobFigures } from "../queue/figures.ts";
+import { addJobMetrics } from "../queue/jobMetrics.ts";
 import { OpenConnections } from "../queue/openConnections.ts";
 import { SessionQueue } from "../queue/sessionQueue.ts";
 import { Activity } from "../store/activity.ts";
@@ -78,7 +78,7 @@ export function coreComponents(
   const tickets = new Tickets(config.tokenKeys);
   const links = new FileLinks(config.tokenKeys);
   const metrics = new Metrics(patienceMs);
-  addJobFigures(metrics, queue);
+  addJobMetrics(metrics, queue);
   const rateLimit = new RateLimit(redis, config.RATE_LIMIT_PER_MINUTE, logger, patienceMs);
   const { grants } = records;
   const oidc = oidcOf(config, logger);

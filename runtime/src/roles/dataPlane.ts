@@ -70,7 +70,7 @@ export function dataPlane(core: CoreComponents, { patienceMs, podPort }: PlaneOp
     connections,
     logger,
   });
-  metrics.figure(
+  metrics.gauge(
     "berth_open_connections",
     "Open WebSockets of this process, its HTTP answers that stay open (streams, commands that the caller waits for, transfers), and open HTTP requests to sessions' ports.",
     [],

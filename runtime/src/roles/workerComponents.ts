@@ -16,19 +16,18 @@ import type { TenantsFile } from "../config/tenantsFile.ts";
 import { quickSeconds } from "../domain/quota/startLimits.ts";
 import { Bell } from "../queue/bell.ts";
 import { Claims } from "../queue/claims.ts";
-import { addJobFigures } from "../queue/figures.ts";
+import { addJobMetrics } from "../queue/jobMetrics.ts";
 import { Overloads } from "../queue/overloads.ts";
 import { SessionQueue } from "../queue/sessionQueue.ts";
 import type { Database } from "../store/database.ts";
-import { addSessionFigures } from "../store/figures.ts";
 import { History } from "../store/history.ts";
 import { countOfOthers, unfinishedOf } from "../store/ofTenants.ts";
 import { recordsOn } from "../store/records.ts";
+import { addSessionCountMetrics } from "../store/sessionCountMetrics.ts";
 import { rowsSince, sweptRows } from "../store/sweptRows.ts";
 import { TaskCipher } from "../store/taskCipher.ts";
 import { Metrics } from "../telemetry/metrics.ts";
 import { Recent } from "../timing/recent.ts";
-import { addWorkerFigures } from "../worker/figures.ts";
 import { HistoryExpiry, type HistoryLimits } from "../worker/historyExpiry.ts";
 import { Leader } from "../worker/leader.ts";
 import { Planner } from "../worker/planner.ts";
@@ -39,6 +38,7 @@ import { StartLimit } from "../worker/startLimit.ts";
 import { Sweep } from "../worker/sweep.ts";
 import { WarmPools } from "../worker/warmPools.ts";
 import { WarmRefill } from "../worker/warmRefill.ts";
+import { addWorkerMetrics } from "../worker/workerMetrics.ts";
 
 export interface WorkerSurroundings {
   config: Pick<
@@ -87,7 +87,7 @@ export function workerComponents(surroundings: WorkerSurroundings) {
   const { creation, commands, queries } = records;
   const queue = new SessionQueue(redis, logger);
   const metrics = new Metrics();
-  addJobFigures(metrics, queue);
+  addJobMetrics(metrics, queue);
   let nodes = 0;
   const overloads = new Overloads(redis, quickSeconds);
   const startLimit = new StartLimit({
@@ -145,7 +145,11 @@ export function workerComponents(surroundings: WorkerSurroundings) {
     },
   };
   const reconciler = new Reconciler({ queries, commands, objects, logs, planner, tenants, limits, metrics, logger });
-  addSessionFigures(metrics, { counts: records.counts, isLeader, startTimeoutSeconds: config.START_TIMEOUT_SECONDS });
+  addSessionCountMetrics(metrics, {
+    counts: records.counts,
+    isLeader,
+    startTimeoutSeconds: config.START_TIMEOUT_SECONDS,
+  });
   const history = new HistoryExpiry({
     history: new History(database),
     usage: records.usage,
@@ -206,7 +210,7 @@ export function workerComponents(surroundings: WorkerSurroundings) {
     nodes = ready.size;
     return missing;
   }, 30_000);
-  addWorkerFigures(metrics, {
+  addWorkerMetrics(metrics, {
     isLeader,
     orphans: () => sweep.findings(),
     secondsSinceSweep: () => sweep.secondsSinceLast(),

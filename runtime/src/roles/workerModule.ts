@@ -6,7 +6,7 @@ import { connectKubernetes, connectLeases, loadKubeConfig } from "../cluster/kub
 import type { Config } from "../config/config.ts";
 import { TenantsFile } from "../config/tenantsFile.ts";
 import { connectBlockingRedis } from "../queue/redis.ts";
-import { addBackupFigures } from "../store/backups.ts";
+import { addBackupMetrics } from "../store/backups.ts";
 import { pingDatabase } from "../store/database.ts";
 import { DeliveryStore } from "../store/deliveryStore.ts";
 import { isMigrated } from "../store/migrate.ts";
@@ -43,7 +43,7 @@ export function workerModule(config: Config, { database, redis }: Connections, l
     tenants,
     logger,
   });
-  addBackupFigures(metrics, database);
+  addBackupMetrics(metrics, database);
   const webhooks = new WebhookSender({
     store: new DeliveryStore(database),
     bell,

@@ -19,9 +19,9 @@ const jobs = {
  * Adds both metrics; every worker reports the same values. A metric has no value if its job never succeeded, or if the
  * stack does not back up this Postgres.
  */
-export function addBackupFigures(metrics: Metrics, database: Database): void {
+export function addBackupMetrics(metrics: Metrics, database: Database): void {
   for (const [job, [name, help]] of Object.entries(jobs))
-    metrics.figure(name, help, [], async (gauge) => {
+    metrics.gauge(name, help, [], async (gauge) => {
       const time = await lastSuccess(database, job);
       if (time !== undefined) gauge.set(time);
     });

@@ -2,13 +2,13 @@
 import { sql } from "kysely";
 import { expect, onTestFinished, test } from "vitest";
 import type { SessionEvent } from "../domain/states/state.ts";
-import { addJobFigures } from "../queue/figures.ts";
+import { addJobMetrics } from "../queue/jobMetrics.ts";
 import { SessionQueue } from "../queue/sessionQueue.ts";
-import { addSessionFigures } from "../store/figures.ts";
 import { countOfOthers } from "../store/ofTenants.ts";
 import { recordsOn } from "../store/records.ts";
+import { addSessionCountMetrics } from "../store/sessionCountMetrics.ts";
 import { cipher, emptyRedis, freshDatabase, patienceMs, silent } from "../testing/fixtures.ts";
-import { addWorkerFigures, observeChange } from "../worker/figures.ts";
+import { addWorkerMetrics, observeChange } from "../worker/workerMetrics.ts";
 import { Metrics } from "./metrics.ts";
 
 /** The names that the alerts, the dashboard and the autoscaler use. */
@@ -45,9 +45,9 @@ async function open({ isLeader = true, secondsSincePlanning = 2 } = {}) {
   const store = recordsOn(database, cipher, { generation: 0 });
   const queue = new SessionQueue(redis, silent, patienceMs);
   const metrics = new Metrics(patienceMs);
-  addSessionFigures(metrics, { counts: store.counts, isLeader: () => isLeader });
-  addJobFigures(metrics, queue);
-  addWorkerFigures(metrics, {
+  addSessionCountMetrics(metrics, { counts: store.counts, isLeader: () => isLeader });
+  addJobMetrics(metrics, queue);
+  addWorkerMetrics(metrics, {
     isLeader: () => isLeader,
     orphans: () => (isLeader ? { pod: 1, claim: 2, row: 3 } : undefined),
     secondsSinceSweep: () => (isLeader ? 4 : undefined),

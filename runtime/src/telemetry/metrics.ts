@@ -101,7 +101,7 @@ export class Metrics {
   }
 
   /** Adds a gauge that `fill` computes for each scrape. If `fill` throws, the gauge is left out. */
-  figure<L extends string>(
+  gauge<L extends string>(
     name: string,
     help: string,
     labelNames: L[],

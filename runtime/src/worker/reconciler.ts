@@ -28,8 +28,8 @@ import type { SessionCommands } from "../store/sessionCommands.ts";
 import type { SessionQueries } from "../store/sessionQueries.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { redact } from "../telemetry/redact.ts";
-import { observeChange } from "./figures.ts";
 import type { Planner } from "./planner.ts";
+import { observeChange } from "./workerMetrics.ts";
 
 /** The result of a reconcile. The names are values of the metric's label `outcome`. */
 export type Reconciliation =

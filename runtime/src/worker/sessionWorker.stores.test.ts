@@ -1,7 +1,7 @@
 import { until } from "@berth/testing/until.ts";
 import { ApiException } from "@kubernetes/client-node";
 import { expect, onTestFinished, test, vi } from "vitest";
-import { addJobFigures } from "../queue/figures.ts";
+import { addJobMetrics } from "../queue/jobMetrics.ts";
 import { connectBlockingRedis } from "../queue/redis.ts";
 import { SessionQueue } from "../queue/sessionQueue.ts";
 import { recordsOn } from "../store/records.ts";
@@ -28,7 +28,7 @@ async function open(reconcile: (sessionId: string) => Promise<Reconciliation>, {
   const queue = new SessionQueue(redis, silent, patienceMs);
   const store = recordsOn(database, cipher, { generation: 0 });
   const metrics = new Metrics(patienceMs);
-  addJobFigures(metrics, queue);
+  addJobMetrics(metrics, queue);
   const blocking = connectBlockingRedis(storesConfig(name, ""), silent);
   const worker = new SessionWorker(blocking, queue, { reconcile }, metrics, silent);
   if (start) worker.onApplicationBootstrap();

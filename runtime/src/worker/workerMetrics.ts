@@ -4,7 +4,7 @@ import type { Session } from "../domain/session.ts";
 import { isFinal } from "../domain/states/state.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 
-export interface WorkerFigures {
+export interface WorkerMetricsOptions {
   isLeader: () => boolean;
   /**
    * How many objects and rows without a counterpart the leader's last sweep found; undefined: this process is not the
@@ -32,11 +32,9 @@ export interface WorkerFigures {
   withoutTenant: () => Promise<number | undefined>;
 }
 
-export function addWorkerFigures(metrics: Metrics, worker: WorkerFigures): void {
-  metrics.figure("berth_leader", "1 if this worker is the leader.", [], (gauge) =>
-    gauge.set(worker.isLeader() ? 1 : 0),
-  );
-  metrics.figure(
+export function addWorkerMetrics(metrics: Metrics, worker: WorkerMetricsOptions): void {
+  metrics.gauge("berth_leader", "1 if this worker is the leader.", [], (gauge) => gauge.set(worker.isLeader() ? 1 : 0));
+  metrics.gauge(
     "berth_orphans",
     "Pods and volume claims without a session, and sessions without a pod or volume claim that they should have.",
     ["kind"],
@@ -44,7 +42,7 @@ export function addWorkerFigures(metrics: Metrics, worker: WorkerFigures): void 
       for (const [kind, count] of Object.entries(worker.orphans() ?? {})) gauge.set({ kind }, count);
     },
   );
-  metrics.figure(
+  metrics.gauge(
     "berth_reconcile_age_seconds",
     "Seconds since the leader last compared every unfinished session with the cluster, or last planned starts: the larger one.",
     [],
@@ -53,7 +51,7 @@ export function addWorkerFigures(metrics: Metrics, worker: WorkerFigures): void 
       if (all.length > 0) gauge.set(Math.max(...all));
     },
   );
-  metrics.figure(
+  metrics.gauge(
     "berth_start_limit",
     "How many sessions of all tenants may be starting at the same time now.",
     [],
@@ -61,7 +59,7 @@ export function addWorkerFigures(metrics: Metrics, worker: WorkerFigures): void 
       if (worker.isLeader()) gauge.set(worker.startLimit().current);
     },
   );
-  metrics.figure(
+  metrics.gauge(
     "berth_tenant_start_limit",
     "How many sessions of the tenant may be starting at the same time now. Only for tenants whose starts hang.",
     ["tenant"],
@@ -70,7 +68,7 @@ export function addWorkerFigures(metrics: Metrics, worker: WorkerFigures): void 
       for (const [tenant, limit] of worker.startLimit().slowed) gauge.set({ tenant }, limit);
     },
   );
-  metrics.figure(
+  metrics.gauge(
     "berth_images_missing",
     "1 for each image that a node should have, and has not. No tenant: the platform's.",
     ["node", "image", "tenant"],
@@ -78,7 +76,7 @@ export function addWorkerFigures(metrics: Metrics, worker: WorkerFigures): void 
       for (const { node, image, tenant } of (await worker.missingImages()) ?? []) gauge.set({ node, image, tenant }, 1);
     },
   );
-  metrics.figure(
+  metrics.gauge(
     "berth_sessions_without_tenant",
     "Unfinished sessions whose tenant is not in the tenants file.",
     [],
