@@ -68,7 +68,7 @@ async function nodeUp(): Promise<string> {
     await ensure(components.kubelet);
     return nodeReady(kubeletStarted ? since : 0);
   };
-  await waitFor("The node", 60, isReady, { ...components.kubelet, mayEnd: true });
+  await waitFor("The node", 150, isReady, { ...components.kubelet, mayEnd: true });
   return report(started) + (pushed > 0 ? `, ${pushed} images pushed` : "");
 }
 
