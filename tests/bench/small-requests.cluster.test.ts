@@ -1,4 +1,3 @@
-import { until } from "@berth/testing/until.ts";
 import { expect, onTestFinished, test } from "vitest";
 import { cluster, core } from "../berth.ts";
 import { requestLittle } from "./small-requests.ts";
@@ -16,12 +15,6 @@ test("new pods of the namespace request little, and pods of other namespaces are
   };
   const remove = await requestLittle(cluster, name);
   onTestFinished(remove);
-  const little = await until(
-    "the policy applies to new pods",
-    30,
-    () => requests(name),
-    (found) => found?.cpu !== "500m",
-  );
-  expect(little).toEqual({ cpu: "10m", memory: "16Mi" });
+  expect(await requests(name)).toEqual({ cpu: "10m", memory: "16Mi" });
   expect(await requests("default")).toEqual({ cpu: "500m" });
 });

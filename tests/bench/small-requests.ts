@@ -8,7 +8,14 @@ import { createServer } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { AdmissionregistrationV1Api, type KubeConfig, type V1Container, type V1Pod } from "@kubernetes/client-node";
+import { until } from "@berth/testing/until.ts";
+import {
+  AdmissionregistrationV1Api,
+  CoreV1Api,
+  type KubeConfig,
+  type V1Container,
+  type V1Pod,
+} from "@kubernetes/client-node";
 import { machine } from "../../machine/machine.ts";
 
 const { machineIp } = machine;
@@ -22,7 +29,8 @@ const little = (container: V1Container): V1Container => ({
 });
 
 /**
- * Starts the webhook, and returns a function that removes it.
+ * Starts the webhook, waits until the Kubernetes API server calls it for new pods of each namespace, and returns a function that
+ * removes the webhook.
  * @param change returns the changed container; default: the same container with small requests
  */
 export async function requestLittle(
@@ -30,10 +38,13 @@ export async function requestLittle(
   namespace: string | string[],
   change: (container: V1Container) => V1Container = little,
 ): Promise<() => Promise<void>> {
+  const namespaces = [namespace].flat();
+  const called = new Set<string>();
   const { key, cert } = await certificate();
   const server = createServer({ key, cert }, (request, response) => {
     void (async () => {
       const review = JSON.parse(Buffer.concat(await request.toArray()).toString());
+      called.add(review.request.namespace);
       const pod = review.request.object as V1Pod;
       const patch = (["initContainers", "containers"] as const).flatMap((kind) =>
         (pod.spec?.[kind] ?? []).map((container, index) => ({
@@ -66,20 +77,35 @@ export async function requestLittle(
           admissionReviewVersions: ["v1"],
           sideEffects: "None",
           failurePolicy: "Ignore",
-          timeoutSeconds: 2,
+          timeoutSeconds: 10,
           clientConfig: { url: `https://${machineIp}:${port}/`, caBundle: Buffer.from(cert).toString("base64") },
           namespaceSelector: {
-            matchExpressions: [{ key: "kubernetes.io/metadata.name", operator: "In", values: [namespace].flat() }],
+            matchExpressions: [{ key: "kubernetes.io/metadata.name", operator: "In", values: namespaces }],
           },
           rules: [{ apiGroups: [""], apiVersions: ["v1"], resources: ["pods"], operations: ["CREATE"] }],
         },
       ],
     },
   });
-  return async () => {
+  const core = config.makeApiClient(CoreV1Api);
+  const body = { metadata: { generateName: "berth-bench-" }, spec: { containers: [{ name: "none", image: "none" }] } };
+  // A policy of the namespace may refuse the pod of the dry run. The Kubernetes API server calls the webhook before that.
+  const isCalled = async (namespace: string) => {
+    await core.createNamespacedPod({ namespace, body, dryRun: "All" }).catch(() => {});
+    return called.has(namespace);
+  };
+  const end = async () => {
     await remove();
     server.close();
   };
+  try {
+    for (const one of namespaces)
+      await until(`the Kubernetes API server calls the webhook for pods of ${one}`, 30, () => isCalled(one));
+  } catch (error) {
+    await end();
+    throw error;
+  }
+  return end;
 }
 
 async function certificate(): Promise<{ key: string; cert: string }> {

@@ -142,17 +142,16 @@ function requester(again: boolean, repeats: Repeats) {
   };
 }
 
-/** Returns the milliseconds within which 95 of 100 desktops were connected again. `losses` must be sorted. */
+/** Returns the milliseconds after which 95 of 100 desktops were connected again. `losses` must be sorted. */
 const p95 = (losses: Loss[]) => losses[Math.ceil(losses.length * 0.95) - 1]?.ms ?? 0;
 
 /**
- * Checks that each desktop has lost its connection (because each replica was replaced), that no desktop needed more than two
- * tries to reconnect, and that 95 of 100 desktops were connected again within 2 s.
+ * Checks that each desktop has lost its connection (because each replica was replaced), and that no desktop needed more than two
+ * tries to reconnect.
  */
 function expectBack(losses: Loss[]): void {
   expect(viewers.map((viewer) => viewer.losses.length)).not.toContain(0);
   expect(losses.filter(({ tries }) => tries > 2)).toEqual([]);
-  expect(p95(losses)).toBeLessThanOrEqual(2_000);
 }
 
 /** Makes the change under load, and reports the results for callers, viewers and sessions. */
