@@ -6,10 +6,10 @@
 import { afterAll, vi } from "vitest";
 
 vi.resetModules();
-const { stackTraceLimit } = Error;
+const { stackTraceLimit, prepareStackTrace } = Error;
 
 afterAll(() => {
-  Error.stackTraceLimit = stackTraceLimit;
+  Object.assign(Error, { stackTraceLimit, prepareStackTrace });
   vi.useRealTimers();
   vi.unstubAllEnvs();
   vi.unstubAllGlobals();

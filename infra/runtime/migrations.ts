@@ -1,6 +1,6 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import { contentName } from "../kubernetes/content-name.ts";
+import { contentName } from "../kubernetes/generations.ts";
 import { labels } from "../kubernetes/labels.ts";
 import { rolloutTimeout } from "../kubernetes/rollout-timeout.ts";
 import { type RuntimeArgs, runtimePod } from "./pod.ts";

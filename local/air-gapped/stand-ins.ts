@@ -1,7 +1,8 @@
 /** Puts Berth's own plugins (plugins/) where Pulumi looks for the official ones. */
-import { existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, rmSync, symlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { root } from "../../machine/machine.ts";
+import { writeIfChanged } from "../lib/files.ts";
 import { quoted } from "../lib/process.ts";
 import type { PluginFolder } from "../pulumi/tools.ts";
 
@@ -19,16 +20,15 @@ export function layStandIns(home: string, official: string, plugins: PluginFolde
   const standIns = plugins.filter(({ folder }) => !existsSync(join(official, folder))).map(({ name }) => name);
   const announcer = announcers.find((name) => standIns.includes(name));
   for (const { name, version, folder } of plugins) {
+    const isStandIn = standIns.includes(name);
     const target = join(home, folder);
-    rmSync(target, { recursive: true, force: true });
     mkdirSync(dirname(target), { recursive: true });
-    if (!standIns.includes(name)) {
-      symlinkSync(join(official, folder), target);
-      continue;
-    }
-    mkdirSync(target);
-    const script = launcher(name, version, name === announcer);
-    writeFileSync(join(target, `pulumi-resource-${name}`), script, { mode: 0o755 });
+    // Another process may call this function or start the plugin at the same time, so what is right already stays in place.
+    const found = lstatSync(target, { throwIfNoEntry: false });
+    if (found && found.isSymbolicLink() === isStandIn) rmSync(target, { recursive: true, force: true });
+    const script = join(target, `pulumi-resource-${name}`);
+    if (isStandIn) writeIfChanged(script, launcher(name, version, name === announcer), 0o755);
+    else if (!existsSync(target)) symlinkSync(join(official, folder), target);
   }
   return standIns;
 }

@@ -1,6 +1,5 @@
 /** The paths of the cluster's files. Most of them are below the state directory. */
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { machine } from "../../machine/machine.ts";
 
 const { stateDir } = machine;
@@ -31,15 +30,3 @@ export const podAddressesDir = "/run/cni";
 
 export const etc = (name: string) => join(etcDir, name);
 export const pki = (name: string) => join(pkiDir, name);
-
-/** Writes the file atomically, if its content differs. Returns whether the file was written. Default mode: 0644. */
-export function writeIfChanged(path: string, content: string, mode = 0o644): boolean {
-  try {
-    if (readFileSync(path, "utf8") === content) return false;
-  } catch {
-    mkdirSync(dirname(path), { recursive: true });
-  }
-  writeFileSync(`${path}.new`, content, { mode });
-  renameSync(`${path}.new`, path);
-  return true;
-}

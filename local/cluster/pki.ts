@@ -2,11 +2,13 @@
  * The cluster's certificates and kubeconfigs. The files are made once. All keys are EC P-256. All certificates are valid for ten
  * years.
  */
+
 import { existsSync, mkdirSync, readFileSync, renameSync } from "node:fs";
 import { execa } from "execa";
 import { stringify } from "yaml";
 import { machine } from "../../machine/machine.ts";
-import { etc, pki, pkiDir, writeIfChanged } from "./layout.ts";
+import { writeIfChanged } from "../lib/files.ts";
+import { etc, pki, pkiDir } from "./layout.ts";
 import { filledYaml, template } from "./templates.ts";
 
 const { kubeconfig } = machine;

@@ -1,7 +1,9 @@
 /** Starts the cluster, whatever its state is. Parts that run correctly are left alone. */
+
 import { Resolver } from "node:dns/promises";
 import { mkdirSync } from "node:fs";
 import { machine } from "../../machine/machine.ts";
+import { writeIfChanged } from "../lib/files.ts";
 import { waitFor } from "../lib/process.ts";
 import { step } from "../lib/steps.ts";
 import { addonsReady, applyAddons } from "./addons.ts";
@@ -10,7 +12,7 @@ import { configFile, configFiles } from "./configs.ts";
 import { type ClusterDaemon, ensure } from "./daemons.ts";
 import { pushClusterImages } from "./images.ts";
 import { kubectl } from "./kubectl.ts";
-import { etc, volumesDir, writeIfChanged } from "./layout.ts";
+import { etc, volumesDir } from "./layout.ts";
 import { ensureNode, runInNode } from "./node.ts";
 import { ensureCertificates } from "./pki.ts";
 

@@ -2,6 +2,7 @@
  * A DNS server on a link-local address of the node answers the pods, as NodeLocal DNSCache does, and the network policies open
  * no connection to kube-dns. The server is the local cluster's CoreDNS; it asks the Kubernetes API itself instead of kube-dns.
  */
+
 import { patience } from "@berth/testing/until.ts";
 import { expect } from "vitest";
 import { stringify } from "yaml";
@@ -10,8 +11,9 @@ import { configFile } from "../../local/cluster/configs.ts";
 import { ensure } from "../../local/cluster/daemons.ts";
 import { clusterImage } from "../../local/cluster/images.ts";
 import { kubectl } from "../../local/cluster/kubectl.ts";
-import { etc, writeIfChanged } from "../../local/cluster/layout.ts";
+import { etc } from "../../local/cluster/layout.ts";
 import { runInNode } from "../../local/cluster/node.ts";
+import { writeIfChanged } from "../../local/lib/files.ts";
 import { machine } from "../../machine/machine.ts";
 import { resolvConf, testShape } from "./shape.ts";
 

@@ -4,6 +4,7 @@
  * serve both nodes. The control groups of the second node's pods are below a separate control group, because a kubelet ends pods
  * that it does not know.
  */
+
 import { parse, stringify } from "yaml";
 import { kubelet } from "../../local/cluster/components.ts";
 import { configFile } from "../../local/cluster/configs.ts";
@@ -16,12 +17,12 @@ import {
   kubeletDir,
   pki,
   podLogsDir,
-  writeIfChanged,
 } from "../../local/cluster/layout.ts";
 import { runInNode } from "../../local/cluster/node.ts";
 import { ensureCertificate } from "../../local/cluster/pki.ts";
 import { kubectlWait } from "../../local/cluster/testing.ts";
 import { inCgroup } from "../../local/lib/cgroups.ts";
+import { writeIfChanged } from "../../local/lib/files.ts";
 import { machine } from "../../machine/machine.ts";
 
 export const name = "berth-2";
