@@ -107,7 +107,7 @@ export async function obtainPulumi(): Promise<string> {
  * Makes a folder `logs` impossible, in which Pulumi would keep a detailed log of each command. The log took a third of the CLI's time
  * and 4 MB for each `up`. Pulumi has no setting for this, and continues without the log if it can't make the file.
  */
-function withoutLogs(home: string): void {
+export function withoutLogs(home: string): void {
   const logs = join(home, "logs");
   if (lstatSync(logs, { throwIfNoEntry: false })?.isSymbolicLink()) return;
   rmSync(logs, { recursive: true, force: true });

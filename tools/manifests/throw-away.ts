@@ -6,7 +6,7 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { LocalWorkspace, PulumiCommand, type PulumiFn, type Stack } from "@pulumi/pulumi/automation/index.js";
 import type { RecordedResource } from "../../infra/testing/record.ts";
-import { pulumiHome, pulumiRoot } from "../../local/pulumi/tools.ts";
+import { pulumiHome, pulumiRoot, withoutLogs } from "../../local/pulumi/tools.ts";
 
 /**
  * Creates a stack with the recorded Kubernetes resources, passes it to `use` for a preview or an update, and deletes it
@@ -35,13 +35,15 @@ export async function withThrowAwayStack<T>(
   try {
     for (const made of [backend, home]) mkdirSync(made);
     symlinkSync(join(pulumiHome(), "plugins"), join(home, "plugins"));
+    withoutLogs(home);
     const stack = await openOwnStack({
       name,
       project: "berth",
       program: async () => program(),
       backend,
       tools: { root: pulumiRoot, home },
-      env: { KUBECONFIG: kubeconfig },
+      // After an interruption nobody needs the state. So Pulumi writes it once and not after each resource, which takes seconds.
+      env: { KUBECONFIG: kubeconfig, PULUMI_SKIP_CHECKPOINTS: "true" },
     });
     return await use(stack);
   } finally {
