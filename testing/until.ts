@@ -18,6 +18,9 @@ export const patience = 4;
 /** The type of what `until` returns: the result of `attempt`, without the values that mean "not yet". */
 type Found<T> = Exclude<T, undefined | null | false>;
 
+/** The longest pause after so many milliseconds of waiting. */
+const longestPause = (waited: number): number => Math.min(Math.max(250, waited / 20), 1000);
+
 const isThere = (result: unknown): boolean => result !== undefined && result !== null && result !== false;
 
 /**
@@ -57,9 +60,10 @@ export async function until<T>(
     }
   };
   try {
-    // The first pauses are short, because many conditions hold within milliseconds. Later there are at most four calls in a
-    // second.
-    for (let pause = 10; !end.signal.aborted; pause = Math.min(pause * 1.5, 250)) {
+    // The first pauses are short, because many conditions hold within milliseconds. Later, a pause is a twentieth of the time waited
+    // so far, but at least 250 ms and at most 1 s, because an attempt may start a program.
+    const start = performance.now();
+    for (let pause = 10; !end.signal.aborted; pause = Math.min(pause * 1.5, longestPause(performance.now() - start))) {
       const found = await Promise.race([attemptOnce(), ended]);
       if (found) return found.result as Found<Awaited<T>>;
       await Promise.race([sleep(pause), ended]);
