@@ -11,8 +11,8 @@ import { machine } from "../../machine/machine.ts";
 const { nodeIp, podCidr } = machine;
 
 /**
- * Addresses that are reserved for documentation: the isolation test allows the tenant acme to reach the first one, and no
- * tenant may reach the second one.
+ * Addresses that are reserved for documentation: the stack `dev` allows the tenant acme to reach the first one, and no tenant may
+ * reach the second one.
  */
 export const allowedAddress = "203.0.113.10";
 export const deniedAddress = "203.0.113.20";
