@@ -566,7 +566,7 @@ done; true`,
   },
   "docs/runtime.md": { shell: "plain", commands: {} },
   "docs/in-pod-channel.md": { shell: "plain", commands: {} },
-  "docs/benchmarks.md": { shell: "plain", commands: {} },
+  "docs/performance.md": { shell: "plain", commands: {} },
   "docs/security.md": { shell: "plain", commands: {} },
   "docs/sessions.md": { shell: "plain", commands: {} },
   "docs/onboarding.md": {
