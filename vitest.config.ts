@@ -42,7 +42,6 @@ const withStores = { globalSetup: "runtime/src/testing/stores.ts" };
 export default defineConfig({
   test: {
     reporters: ["default", "./testing/closing-line.ts"],
-    globalSetup: "testing/temp-dir.ts",
     sequence: { sequencer: ByPath },
     // One forgotten `.only` would leave out the rest of its file.
     allowOnly: false,

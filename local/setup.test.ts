@@ -7,13 +7,14 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  rmSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { until } from "@berth/testing/until.ts";
 import { execa } from "execa";
-import { expect, it } from "vitest";
+import { expect, it, onTestFinished } from "vitest";
 import { root } from "../machine/machine.ts";
 import { onPath } from "./host/inspect.ts";
 import { readProc } from "./lib/process.ts";
@@ -26,6 +27,7 @@ const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
 /** A checkout of the user `owner`, with only the files that setup.sh reads. `run` runs setup.sh as a script of package.json. */
 function checkout(owner: number) {
   const dir = mkdtempSync(join(tmpdir(), "berth-setup-"));
+  onTestFinished(() => rmSync(dir, { recursive: true }));
   const called = join(dir, "called");
   mkdirSync(join(dir, "local"));
   mkdirSync(join(dir, "bin"));

@@ -101,7 +101,7 @@ export function judge(reported: Counts | undefined, exitCode: number | undefined
   return isRed && counts.failed === 0 ? { ...counts, failed: 1 } : counts;
 }
 
-/** Runs vitest on some of the tests. */
+/** Runs vitest on the tests that `args` selects. */
 export const vitest = (name: string, args: string[], limitSeconds?: number) =>
   run({ name, command: ["vitest", "run", ...args], ...(limitSeconds && { limitSeconds }) });
 

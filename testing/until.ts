@@ -60,8 +60,8 @@ export async function until<T>(
     }
   };
   try {
-    // The first pauses are short, because many conditions hold within milliseconds. Later, a pause is a twentieth of the time waited
-    // so far, but at least 250 ms and at most 1 s, because an attempt may start a program.
+    // The first pauses are short, because many conditions hold within milliseconds. Later, a pause is a twentieth of the time
+    // waited so far, but at least 250 ms and at most 1 s, because an attempt may start a program.
     const start = performance.now();
     for (let pause = 10; !end.signal.aborted; pause = Math.min(pause * 1.5, longestPause(performance.now() - start))) {
       const found = await Promise.race([attemptOnce(), ended]);

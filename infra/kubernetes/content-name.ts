@@ -1,6 +1,6 @@
 /**
- * Names that contain a hash of the content: `api-config-3f9a1c02d4`. This file does not load Pulumi, because programs that are not
- * Pulumi programs import this file, and Pulumi takes a second to load.
+ * Names that contain a hash of the content: `api-config-3f9a1c02d4`. This file must not import Pulumi's SDK, which takes a
+ * second to load, because a plugin of Pulumi imports this file.
  */
 import { createHash } from "node:crypto";
 

@@ -10,9 +10,9 @@ import { type ClusterAccess, cluster, type FoundGenerations, type Generation } f
 import { nameWithContent, nameWithoutContent } from "./content-name.ts";
 
 /**
- * A name that contains a hash of the content. When the content changes, the name changes, and all workloads that refer to the name
- * are rolled out again. A ConfigMap or Secret with such a name is immutable. The content of a Secret must be a generated value of
- * 128 bits or more: the name contains a part of the hash and is not secret, so somebody could check guesses of a simpler value.
+ * The name of a generation. When the content changes, the name changes, and all workloads that refer to the name are rolled out
+ * again. The content of a Secret must be a generated value of 128 bits or more: the name contains a part of the hash and is not
+ * secret, so somebody could check guesses of a simpler value.
  */
 export const contentName = (name: string, content: pulumi.Input<unknown>): pulumi.Output<string> =>
   pulumi.unsecret((pulumi.output(content) as pulumi.Output<unknown>).apply((value) => nameWithContent(name, value)));

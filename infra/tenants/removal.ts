@@ -4,9 +4,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { TenantConfig } from "../config/tenant.ts";
 
-/**
- * Returns an error text if a tenant has no config entry although its name is in `known`; undefined if each of them has an entry.
- */
+/** Returns an error text if a tenant whose name is in `known` has no entry in the config; otherwise undefined. */
 export function vanished(known: string[], tenants: Pick<TenantConfig, "name">[]): string | undefined {
   const missing = known.filter((name) => !tenants.some((tenant) => tenant.name === name));
   if (missing.length === 0) return undefined;

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { lstatSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { lstatSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -25,12 +25,16 @@ const plugins = [
   { name: "docker", version: "5.2.0", folder: "plugins/resource-docker-v5.2.0" },
 ];
 
-test("an official plugin goes before its stand-in, also one that came later", () => {
+test("an official plugin goes before its stand-in, also one that came later or whose folder was moved", () => {
   const [home, official] = [join(folder, "home"), join(folder, "official")];
+  mkdirSync(join(home, "plugins"), { recursive: true });
+  for (const one of plugins) symlinkSync(join(folder, "moved", one.folder), join(home, one.folder));
   expect(layStandIns(home, official, plugins)).toEqual(["random", "docker"]);
   mkdirSync(join(official, "plugins/resource-docker-v5.2.0"), { recursive: true });
   writeFileSync(join(official, "plugins/resource-docker-v5.2.0/pulumi-resource-docker"), "x".repeat(5000));
   expect(layStandIns(home, official, plugins)).toEqual(["random"]);
+  renameSync(official, `${official}-moved`);
+  expect(layStandIns(home, `${official}-moved`, plugins)).toEqual(["random"]);
   expect(lstatSync(join(home, "plugins/resource-docker-v5.2.0")).isSymbolicLink()).toBe(true);
   expect(isStandIn(join(home, "plugins/resource-random-v4.21.1/pulumi-resource-random"))).toBe(true);
   expect(isStandIn(join(home, "plugins/resource-docker-v5.2.0/pulumi-resource-docker"))).toBe(false);

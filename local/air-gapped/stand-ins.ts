@@ -1,8 +1,8 @@
 /** Puts Berth's own plugins (plugins/) where Pulumi looks for the official ones. */
-import { existsSync, lstatSync, mkdirSync, rmSync, symlinkSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { existsSync, lstatSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { root } from "../../machine/machine.ts";
-import { writeIfChanged } from "../lib/files.ts";
+import { linkIfChanged, writeIfChanged } from "../lib/files.ts";
 import { quoted } from "../lib/process.ts";
 import type { PluginFolder } from "../pulumi/tools.ts";
 
@@ -13,22 +13,22 @@ import type { PluginFolder } from "../pulumi/tools.ts";
 const announcers = ["random", "kubernetes", "docker"];
 
 /**
- * Puts each plugin into `home`: the official plugin if `official` contains it, else the stand-in.
+ * Puts each plugin into `home`: the official plugin if `official` contains it, else the stand-in. Other processes may do the
+ * same or start a plugin at the same time, so what is right already stays in place.
  * @returns the names of the plugins that have stand-ins
  */
 export function layStandIns(home: string, official: string, plugins: PluginFolder[]): string[] {
   const standIns = plugins.filter(({ folder }) => !existsSync(join(official, folder))).map(({ name }) => name);
   const announcer = announcers.find((name) => standIns.includes(name));
   for (const { name, version, folder } of plugins) {
-    const isStandIn = standIns.includes(name);
     const target = join(home, folder);
-    mkdirSync(dirname(target), { recursive: true });
-    // Another process may call this function or start the plugin at the same time, so what is right already stays in place.
-    const found = lstatSync(target, { throwIfNoEntry: false });
-    if (found && found.isSymbolicLink() === isStandIn) rmSync(target, { recursive: true, force: true });
-    const script = join(target, `pulumi-resource-${name}`);
-    if (isStandIn) writeIfChanged(script, launcher(name, version, name === announcer), 0o755);
-    else if (!existsSync(target)) symlinkSync(join(official, folder), target);
+    if (!standIns.includes(name)) {
+      linkIfChanged(target, join(official, folder));
+      continue;
+    }
+    if (lstatSync(target, { throwIfNoEntry: false })?.isSymbolicLink()) rmSync(target, { force: true });
+    const script = launcher(name, version, name === announcer);
+    writeIfChanged(join(target, `pulumi-resource-${name}`), script, 0o755);
   }
   return standIns;
 }

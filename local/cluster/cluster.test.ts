@@ -1,9 +1,9 @@
 /** Checks the cluster's settings. node.cluster.test.ts checks the running node. */
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { machine, root } from "../../machine/machine.ts";
 import { addonManifests } from "./addons.ts";
 import { components, etcdEnvironment } from "./components.ts";
@@ -56,7 +56,11 @@ describe("templates", () => {
 });
 
 describe("the state directory", () => {
-  const folder = () => mkdtempSync(join(tmpdir(), "berth-state-"));
+  const folder = () => {
+    const dir = mkdtempSync(join(tmpdir(), "berth-state-"));
+    onTestFinished(() => rmSync(dir, { recursive: true, force: true }));
+    return dir;
+  };
 
   it("is taken where it is empty, and is Berth's afterwards", () => {
     const dir = folder();

@@ -2,7 +2,6 @@
  * The cluster's certificates and kubeconfigs. The files are made once. All keys are EC P-256. All certificates are valid for ten
  * years.
  */
-
 import { existsSync, mkdirSync, readFileSync, renameSync } from "node:fs";
 import { execa } from "execa";
 import { stringify } from "yaml";

@@ -2,7 +2,6 @@
  * The state directory. The ownership file, a README, shows that the directory belongs to Berth. A directory with other files and
  * without the ownership file is never used or removed.
  */
-
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { machine } from "../../machine/machine.ts";

@@ -1,5 +1,4 @@
 /** Starts the cluster, whatever its state is. Parts that run correctly are left alone. */
-
 import { Resolver } from "node:dns/promises";
 import { mkdirSync } from "node:fs";
 import { machine } from "../../machine/machine.ts";
@@ -70,6 +69,7 @@ async function nodeUp(): Promise<string> {
     await ensure(components.kubelet);
     return nodeReady(kubeletStarted ? since : 0);
   };
+  // If the API server was away for minutes, the kubelet has been seen to need 82 s.
   await waitFor("The node", 150, isReady, { ...components.kubelet, mayEnd: true });
   return report(started) + (pushed > 0 ? `, ${pushed} images pushed` : "");
 }

@@ -27,7 +27,7 @@ export const stack = "dev";
 /**
  * Starts the local cluster, deploys the stack to it, and prints how to use Berth. If several tasks wait for a free processor, the
  * first of them in `tasks` begins. So the tasks that compute longer come earlier in `tasks`.
- * @param keepCompiled whether the compiled Go packages stay, because the caller builds more programs afterwards
+ * @param keepCompiled keeps the compiled Go packages, for callers that build more programs afterwards. Default: false
  * @param deploys whether the stack is deployed. If not, all that a stack needs is made
  */
 export async function up({ keepCompiled = false, deploys = true } = {}): Promise<void> {

@@ -1,21 +1,12 @@
 /** Pulumi's CLI, language host and plugins, in the versions of infra/package.json. */
 import { createHash } from "node:crypto";
-import {
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  readFileSync,
-  realpathSync,
-  renameSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-} from "node:fs";
+import { existsSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { execa } from "execa";
 import { machine, root } from "../../machine/machine.ts";
 import { filesOnPath } from "../host/inspect.ts";
+import { linkIfChanged } from "../lib/files.ts";
 import { buildOnce } from "../lib/go.ts";
 import { architecture, type Download, type Published, takeOnce } from "../lib/obtain.ts";
 import { UserError } from "../lib/steps.ts";
@@ -104,19 +95,11 @@ export async function obtainPulumi(): Promise<string> {
 }
 
 /**
- * Makes a folder `logs` impossible, in which Pulumi would keep a detailed log of each command. The log took a third of the CLI's time
- * and 4 MB for each `up`. Pulumi has no setting for this, and continues without the log if it can't make the file.
+ * Puts a link to /dev/null where Pulumi would make the folder `logs`, in which Pulumi keeps a detailed log of each command. The
+ * log took a third of the CLI's time, and 4 MB for each `up`. Pulumi has no setting for this. Where Pulumi can't make the folder,
+ * Pulumi works without the log, and `pulumi logs` shows none.
  */
-export function withoutLogs(home: string): void {
-  const logs = join(home, "logs");
-  if (lstatSync(logs, { throwIfNoEntry: false })?.isSymbolicLink()) return;
-  rmSync(logs, { recursive: true, force: true });
-  mkdirSync(home, { recursive: true });
-  // Another process may do the same at the same time, so the file gets its name in one step.
-  const unfinished = `${logs}.unfinished-${process.pid}`;
-  symlinkSync("/dev/null", unfinished);
-  renameSync(unfinished, logs);
-}
+export const withoutLogs = (home: string): void => linkIfChanged(join(home, "logs"), "/dev/null");
 
 /** Whether the CLI exists. */
 export const hasCli = (): boolean => existsSync(pulumiBin);

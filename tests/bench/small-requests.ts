@@ -30,7 +30,7 @@ const little = (container: V1Container): V1Container => ({
 
 /**
  * Starts the webhook, waits until the Kubernetes API server calls it for new pods of each namespace, and returns a function that
- * removes the webhook.
+ * removes the webhook. The namespaces must exist.
  * @param change returns the changed container; default: the same container with small requests
  */
 export async function requestLittle(
@@ -89,7 +89,7 @@ export async function requestLittle(
   });
   const core = config.makeApiClient(CoreV1Api);
   const body = { metadata: { generateName: "berth-bench-" }, spec: { containers: [{ name: "none", image: "none" }] } };
-  // A policy of the namespace may refuse the pod of the dry run. The Kubernetes API server calls the webhook before that.
+  // A quota or policy of the namespace may refuse the pod of the dry run, after the Kubernetes API server has called the webhook.
   const isCalled = async (namespace: string) => {
     await core.createNamespacedPod({ namespace, body, dryRun: "All" }).catch(() => {});
     return called.has(namespace);

@@ -17,7 +17,7 @@ const namespace = "tenant-acme";
 const config = new KubeConfig();
 config.loadFromFile(kubeconfig);
 
-/** Creates a session and waits until it runs. Returns its id, the milliseconds, and a function that ends the session. */
+/** Creates a session and waits until it runs. Returns its id, the milliseconds until it ran, and a function that ends it. */
 async function session(): Promise<{ id: string; ms: number; remove: () => Promise<void> }> {
   const began = performance.now();
   const answer = await call(acme, "POST", "/v1/sessions?wait=running", { tier: "small" });

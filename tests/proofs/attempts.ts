@@ -54,7 +54,7 @@ const node = `
 const nameOf = ({ code, syscall }) => syscall === "getaddrinfo" ? "name not found" : code === "ECONNREFUSED" ? "refused" : code;
 const attempt = ([, host, port]) => new Promise((done) => {
   const socket = require("net").connect({ host, port, timeout: 3000 }, () => { socket.destroy(); done("open"); });
-  // If this process did not run for 3 s, a response may be waiting unread. The process reads it before it reports a
+  // If this process got no processor for 3 s, a response may be waiting unread. The process reads it before it reports a
   // time-out.
   socket.on("timeout", () => setImmediate(() => { socket.destroy(); done("timed out"); }));
   socket.on("error", (error) => done(error.code === "ETIMEDOUT" ? "timed out" : nameOf(error)));

@@ -14,7 +14,7 @@ import { startLoad } from "./load.ts";
 import { endedTenant, query, queuedLabel, rolledOut } from "./platform.ts";
 import { create, find, type Tenant } from "./sessions.ts";
 import { printTable } from "./table.ts";
-import { Viewer } from "./viewer.ts";
+import { longestLossMs, Viewer } from "./viewer.ts";
 import { startWriter } from "./writer.ts";
 
 /**
@@ -31,8 +31,6 @@ export const workspace = "/home/agent/workspace";
  * total; see viewer.ts.
  */
 const fewTries = 4;
-/** The maximum number of milliseconds from the loss of a desktop until the viewer sees the desktop again. */
-const longestLossMs = 30_000;
 
 const states = { running: "running", suspended: "suspended", kept: "stopped", busy: "running", queued: "queued" };
 type Sessions = Record<keyof typeof states, Session>;
@@ -121,14 +119,14 @@ export class TwoVersions {
       await upOrThrow();
     });
     const [checkout] = await Promise.all([versionBefore(), destroyOrThrow()]);
-    // Sessions request little, so that they fit beside the additional pods that the platform has during a rollout.
-    cleanUp.defer(await requestLittle(cluster, ["tenant-acme", "tenant-globex"]));
     const change = (file: StackFile) => {
       file.config = configBefore(file);
       tenants(file);
     };
     const before = { change, checkout };
     await upOrThrow(before);
+    // Sessions request little, so that they fit beside the additional pods that the platform has during a rollout.
+    cleanUp.defer(await requestLittle(cluster, ["tenant-acme", "tenant-globex"]));
     await readOutputs();
     const keys = { acme: keyOf("acme"), globex: keyOf("globex") };
     const begun = await inOtherStates(keys);

@@ -2,7 +2,6 @@
  * A DNS server on a link-local address of the node answers the pods, as NodeLocal DNSCache does, and the network policies open
  * no connection to kube-dns. The server is the local cluster's CoreDNS; it asks the Kubernetes API itself instead of kube-dns.
  */
-
 import { patience } from "@berth/testing/until.ts";
 import { expect } from "vitest";
 import { stringify } from "yaml";

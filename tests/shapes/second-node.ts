@@ -4,7 +4,6 @@
  * serve both nodes. The control groups of the second node's pods are below a separate control group, because a kubelet ends pods
  * that it does not know.
  */
-
 import { parse, stringify } from "yaml";
 import { kubelet } from "../../local/cluster/components.ts";
 import { configFile } from "../../local/cluster/configs.ts";

@@ -40,7 +40,7 @@ export async function receive(
   const sent = begin(berthd, method, pathOf(bytes), bytes.headers ?? {}, signal).end();
   const answer = await answerTo(sent, 200, 206, 304, 416);
   sent.setTimeout(silenceMs).on("timeout", () => {
-    // If the reader is slow, the pod has to wait, so the pod's silence means nothing.
+    // If the reader is slow, the pod has to wait. Then the pod may send nothing for a long time.
     if (answer.isPaused() || answer.readableLength > 0) sent.setTimeout(silenceMs);
     else answer.destroy(new PodError("unreachable", `the pod sent nothing for ${silenceMs / 1_000} s`));
   });

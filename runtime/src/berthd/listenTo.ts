@@ -20,7 +20,8 @@ export async function* listenTo<T>(
   try {
     const messages = open(AbortSignal.any([signal, end.signal]))[Symbol.asyncIterator]();
     for (;;) {
-      // The timer runs only while the reader waits. While the reader is busy, the pod's silence means nothing.
+      // The timer runs only while the reader waits. While the reader handles a message, nothing is read, so
+      // no message can arrive.
       const timer = setTimeout(() => {
         isSilent = true;
         end.abort();

@@ -217,7 +217,7 @@ export class ConfigError extends Error {
 
 type Environment = Record<string, string | undefined>;
 
-/** The configuration of the roles `api`, `gateway` and `worker`. Throws ConfigError with every fault. */
+/** The configuration of the roles `api`, `gateway` and `worker`. Throws one ConfigError that lists all faults. */
 export function loadConfig(environment: Environment): Config {
   const signs = Number(environment.TOKEN_KEY_ID ?? firstKeyId) || firstKeyId;
   const keyFiles = new Set([keyFile(signs), ...keyFilesIn(environment.SECRETS_DIR ?? secretsFolder)]);
@@ -252,13 +252,13 @@ export const podImages = (
   berthdVolume: config.BERTHD_VOLUME,
 });
 
-/** The part of the configuration that the role `cleanup` needs. Throws ConfigError with every fault. */
+/** The part of the configuration that the role `cleanup` needs. Throws one ConfigError that lists all faults. */
 export function loadStoresConfig(environment: Environment): StoresConfig {
   const [variables, secrets] = load(StoresVariables, environment, ["postgres-password", "redis-password"]);
   return { ...variables, ...passwords(secrets) };
 }
 
-/** The part of the configuration that the role `migrate` needs. Throws ConfigError with every fault. */
+/** The part of the configuration that the role `migrate` needs. Throws one ConfigError that lists all faults. */
 export function loadDatabaseConfig(environment: Environment): DatabaseConfig {
   const [variables, secrets] = load(DatabaseVariables, environment, ["postgres-password"]);
   return { ...variables, postgresPassword: secrets["postgres-password"] };

@@ -49,7 +49,10 @@ export interface StartedStores {
   /** The Postgres, and the Redis of the first vitest worker. */
   stores: Stores;
   ofWorkers: Stores[];
-  /** Kills a store of `stores` as a crash would. Redis then loses its data; Postgres keeps everything that was committed. */
+  /**
+   * Kills a store of `stores` as a crash would. Redis then loses its data. Postgres keeps everything that was committed, unless
+   * Postgres is `inMemory`.
+   */
   crash: (store: keyof Stores) => Promise<void>;
   /** Starts the store again and waits until it answers. */
   restart: (store: keyof Stores) => Promise<void>;
@@ -59,8 +62,8 @@ export interface StartedStores {
 
 /**
  * Starts a Postgres with the template database, and a Redis for each vitest worker. Waits until they answer.
- * @param options.inMemory Postgres has its files in memory. To create and drop a database then takes a third of the processor time,
- *   but a Postgres that was killed has lost its data. Default: false
+ * @param options.inMemory Postgres has its files in memory. A database is then created and dropped in a third of the processor
+ *   time, but a Postgres that was killed has lost its data. Default: false
  */
 export async function startStores({ workers = 1, inMemory = false } = {}): Promise<StartedStores> {
   const docker = await findDocker();
@@ -93,7 +96,7 @@ export async function startStores({ workers = 1, inMemory = false } = {}): Promi
   const startPostgres = async () => {
     const address = { ...(await freeAddress()), user: "berth" };
     // `fsync` is off, because the tests may kill the process, but they do not cut the machine's power.
-    const settings = [`listen_addresses=${docker.address}`, `port=${address.port}`, "fsync=off"];
+    const settings = [`listen_addresses=${docker.address}`, `port=${address.port}`, "fsync=off", "max_wal_size=128MB"];
     const id = await start(
       "library/postgres:15-bookworm",
       address.port,

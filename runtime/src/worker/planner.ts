@@ -140,9 +140,9 @@ export class Planner implements OnApplicationBootstrap, OnApplicationShutdown {
     for (const { id, reason } of impossible) {
       const session = byId.get(id) as QueuedSession;
       const isUnread = isBehind(tenants.generation, session.tenantsGeneration);
-      // The config does not allow these sessions. A session that has run is not rejected, because its workspace may contain
-      // files. Such a session waits for a change of the config. A session that a newer tenants file has changed waits until
-      // this process has read that file.
+      // With this config, these sessions can never start. A session that has run is not rejected, because its workspace may
+      // contain files. Such a session waits for a change of the config. A session that a newer tenants file has changed waits
+      // until this process has read that file.
       if (session.hasRun || isUnread) note(session, reason, false);
       else rejected.push({ id, version: session.version, reason });
     }

@@ -3,9 +3,10 @@
  * from what the rows of the sessions and the Kubernetes API server say now. So a new leader knows them at once, and no number
  * stays low or high because of something long ago. Pure: no I/O.
  *
- * Each start that succeeds raises the limit by 1 for a short time. So while the cluster starts sessions quickly, the limit doubles
- * with each round of starts; when starts get slower, fewer of them succeed in this time, and the limit falls by itself. A late
- * start (see `late`) lowers only the limit of its own tenant, and only until this start succeeds, fails or makes progress again.
+ * Each start that succeeds raises the limit by 1 for a short time. So while the cluster starts sessions quickly, the limit
+ * doubles whenever as many starts have succeeded as the limit allowed. When starts get slower, fewer starts succeed within that
+ * short time, and the limit falls by itself. A late start (see `late`) lowers only the limit of its own tenant, and only until
+ * this start succeeds, fails or makes progress again.
  */
 
 /**

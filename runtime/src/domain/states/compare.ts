@@ -87,8 +87,8 @@ export function compare(rows: SweptRow[], { objects, listed, isComplete }: Listi
 }
 
 /**
- * True if a reconcile may have to change this session's state. Never true for a queued session that is not due, because the
- * planner decides on all queued sessions together.
+ * True if a reconcile may have to change this session's state. A queued session counts only if it is due: about
+ * the others, the planner decides together.
  */
 const isMoving = ({ state, isDue }: SweptRow) =>
   isDue || state === "starting" || state === "suspending" || state === "stopping";
