@@ -92,20 +92,6 @@ test("the next `up` repairs the deployment, and a changed quota updates only the
   expect(await field("resourcequota/session-pods", "{.spec.hard.pods}")).toBe("7");
 });
 
-test("`up --refresh` repairs manual changes", async () => {
-  await kubectl(["delete", "networkpolicy", "deny-all", "-n", namespace]);
-  const hard = JSON.stringify({ spec: { hard: { "limits.cpu": "1000" } } });
-  await kubectl(["patch", "resourcequota", "session-pods", "-n", namespace, "-p", hard]);
-  const { failed, operations, output } = await upWith({ ...entry, quota: { pods: 7 } }, { flags: ["--refresh"] });
-  expect(failed, output).toBe(false);
-  expect(operations).toEqual([
-    `create NetworkPolicy ${namespace}-deny-all`,
-    `update ResourceQuota ${namespace}-pod-quota`,
-  ]);
-  expect(await field("resourcequota/session-pods", "{.spec.hard.limits\\.cpu}")).toBe("40");
-  expect(await field("networkpolicy/deny-all", "{.spec.policyTypes}")).toBe('["Ingress","Egress"]');
-});
-
 test("`up` refuses a deleted entry before it changes anything, and says what to do", async () => {
   const { failed, operations, output } = await upWith(undefined);
   expect(failed).toBe(true);
@@ -114,13 +100,27 @@ test("`up` refuses a deleted entry before it changes anything, and says what to 
   expect(output).toContain("add the entry again with `remove: true`");
 });
 
-test("an entry with `remove: true` closes the tenant and deletes its keys from the tenants file, but deletes no other resources", async () => {
+test("an entry with `remove: true` closes the tenant and deletes its keys from the tenants file, but deletes no other resources; `--refresh` repairs manual changes", async () => {
   await kubectl(["apply", "--server-side", "-f", "-"], JSON.stringify(await session()));
   await kubectlWait("condition=Ready", 60, "-n", namespace, "pod/left-behind");
-  const { failed, operations, output } = await upWith({ ...entry, quota: { pods: 7 }, remove: true });
+  await kubectl(["delete", "networkpolicy", "deny-all", "-n", namespace]);
+  const hard = JSON.stringify({ spec: { hard: { "limits.cpu": "1000" } } });
+  await kubectl(["patch", "resourcequota", "session-pods", "-n", namespace, "-p", hard]);
+  const { failed, operations, output } = await upWith(
+    { ...entry, quota: { pods: 7 }, remove: true },
+    { flags: ["--refresh"] },
+  );
   expect(failed, output).toBe(false);
   // The namespace loses its deletion protection, which exists only in the stack's state.
-  expect(operations).toEqual([...newGeneration, `update Namespace ${namespace}`, "update Secret settings-tenants"]);
+  expect(operations).toEqual([
+    `create NetworkPolicy ${namespace}-deny-all`,
+    ...newGeneration,
+    `update Namespace ${namespace}`,
+    `update ResourceQuota ${namespace}-pod-quota`,
+    "update Secret settings-tenants",
+  ]);
+  expect(await field("resourcequota/session-pods", "{.spec.hard.limits\\.cpu}")).toBe("40");
+  expect(await field("networkpolicy/deny-all", "{.spec.policyTypes}")).toBe('["Ingress","Egress"]');
   const { closed, tenants } = JSON.parse(await tenantsFile());
   expect(closed).toEqual([name]);
   expect(JSON.stringify(tenants)).not.toContain(name);
