@@ -16,7 +16,7 @@ import { startLoad } from "./load.ts";
 import { apps, forgetMigration, inBerth, proofMigration, query, rolledOut } from "./platform.ts";
 import { create, end, find, type Tenant } from "./sessions.ts";
 import { printTable } from "./table.ts";
-import { type Loss, longestLossMs, Viewer } from "./viewer.ts";
+import { type Loss, Viewer } from "./viewer.ts";
 
 const requestsPerSecond = 15;
 const desktops = 20;
@@ -142,16 +142,17 @@ function requester(again: boolean, repeats: Repeats) {
   };
 }
 
-/** For the table: the milliseconds after which 95 of 100 desktops were connected again. `losses` must be sorted. */
+/** Returns the milliseconds within which 95 of 100 desktops were connected again. `losses` must be sorted. */
 const p95 = (losses: Loss[]) => losses[Math.ceil(losses.length * 0.95) - 1]?.ms ?? 0;
 
 /**
- * Checks that each desktop has lost its connection (because each replica was replaced), and that each desktop was connected
- * again at the first or second try, within 30 s.
+ * Checks that each desktop has lost its connection (because each replica was replaced), that no desktop needed more than two
+ * tries to reconnect, and that 95 of 100 desktops were connected again within 2 s.
  */
 function expectBack(losses: Loss[]): void {
   expect(viewers.map((viewer) => viewer.losses.length)).not.toContain(0);
-  expect(losses.filter(({ tries, ms }) => tries > 2 || ms > longestLossMs)).toEqual([]);
+  expect(losses.filter(({ tries }) => tries > 2)).toEqual([]);
+  expect(p95(losses)).toBeLessThanOrEqual(2_000);
 }
 
 /** Makes the change under load, and reports the results for callers, viewers and sessions. */

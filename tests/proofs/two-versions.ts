@@ -14,7 +14,7 @@ import { startLoad } from "./load.ts";
 import { endedTenant, query, queuedLabel, rolledOut } from "./platform.ts";
 import { create, find, type Tenant } from "./sessions.ts";
 import { printTable } from "./table.ts";
-import { longestLossMs, Viewer } from "./viewer.ts";
+import { Viewer } from "./viewer.ts";
 import { startWriter } from "./writer.ts";
 
 /**
@@ -31,6 +31,8 @@ export const workspace = "/home/agent/workspace";
  * total; see viewer.ts.
  */
 const fewTries = 4;
+/** The maximum number of milliseconds from the loss of a desktop until the viewer sees the desktop again. */
+const longestLossMs = 30_000;
 
 const states = { running: "running", suspended: "suspended", kept: "stopped", busy: "running", queued: "queued" };
 type Sessions = Record<keyof typeof states, Session>;

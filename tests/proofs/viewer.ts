@@ -4,9 +4,6 @@ import { desktopUrl, keyOf } from "../berth.ts";
 import { openDesktop } from "../rfb.ts";
 import type { Tenant } from "./sessions.ts";
 
-/** The maximum number of milliseconds from the loss of a desktop until the viewer sees the desktop again. */
-export const longestLossMs = 30_000;
-
 export interface Loss {
   /** The milliseconds from the loss until the desktop was connected again. */
   ms: number;

@@ -32,13 +32,13 @@ function gate() {
   return { opens, open };
 }
 
-test("API and worker are killed in the middle of 30 starts, and of 30 stops", async () => {
-  const count = 30;
+test("API and worker are killed in the middle of 50 starts, and of 50 stops", async () => {
+  const count = 50;
   /**
    * How many sessions can start, or end, before a kill. The other sessions (the late ones) wait for the kill. So the kill
    * comes in the middle on any machine.
    */
-  const early = 24;
+  const early = 40;
   const { api, workers, ask, allBecome, someBecome, numberIn, database, front } = await openFleet(place, {
     workers: 2,
     tenants: [globex],
