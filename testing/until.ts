@@ -18,7 +18,7 @@ export const patience = 4;
 /** The type of what `until` returns: the result of `attempt`, without the values that mean "not yet". */
 type Found<T> = Exclude<T, undefined | null | false>;
 
-/** The longest pause after so many milliseconds of waiting. */
+/** The longest pause, in milliseconds, after so many milliseconds of waiting. */
 const longestPause = (waited: number): number => Math.min(Math.max(250, waited / 20), 1000);
 
 const isThere = (result: unknown): boolean => result !== undefined && result !== null && result !== false;

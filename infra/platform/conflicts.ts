@@ -144,8 +144,8 @@ function withKeda({ keda, namespace }: Scaling, { apis, autoscalers }: Pick<Foun
  * Ends the program, before it changes anything, if the cluster is too old or has conflicting objects, if the config does not
  * name the addresses of the Kubernetes API or opens them to sessions, or if the stack has an adapter and the APIServices can't be
  * read. Even with `adoptExisting`, the program refuses a metrics API that another server already serves, and namespaces and
- * PriorityClasses that belong to another stack. The program only warns, and goes on, if it can't
- * read other facts, or if the Kubernetes API has an address that is not in the config.
+ * PriorityClasses that belong to another stack. The program only warns, and goes on, if it can't read other facts, or if the
+ * Kubernetes API has an address that is not in the config.
  */
 export async function refuseConflicts(access: ClusterAccess, config: Checked): Promise<void> {
   const found = await cluster.readCluster(access, config.namespace).catch(({ message }: Error) => {

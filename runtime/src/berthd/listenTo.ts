@@ -20,8 +20,7 @@ export async function* listenTo<T>(
   try {
     const messages = open(AbortSignal.any([signal, end.signal]))[Symbol.asyncIterator]();
     for (;;) {
-      // The timer runs only while the reader waits. While the reader handles a message, nothing is read, so
-      // no message can arrive.
+      // The timer runs only while the reader waits. While the reader handles a message, nothing is read, so no message can arrive.
       const timer = setTimeout(() => {
         isSilent = true;
         end.abort();

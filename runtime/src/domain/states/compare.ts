@@ -87,8 +87,8 @@ export function compare(rows: SweptRow[], { objects, listed, isComplete }: Listi
 }
 
 /**
- * True if a reconcile may have to change this session's state. A queued session counts only if it is due: about
- * the others, the planner decides together.
+ * True if a reconcile may have to change this session's state. A queued session counts only if it is due: the
+ * planner decides about the others together.
  */
 const isMoving = ({ state, isDue }: SweptRow) =>
   isDue || state === "starting" || state === "suspending" || state === "stopping";
